@@ -1,0 +1,1 @@
+"""The local JSON API and the guard of the port."""

@@ -1,0 +1,1 @@
+"""Plain facts of the program, without input or output."""

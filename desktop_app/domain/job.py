@@ -1,0 +1,96 @@
+"""A job as the history shows it, and the states it can be in."""
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from .spec import JobSpec
+
+
+class JobState(StrEnum):
+    """Where a job stands; `sentence` says it to the user."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended and will not change by itself."""
+        return self not in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
+
+    @property
+    def sentence(self) -> str:
+        """Say the state to a person in one sentence."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    JobState.QUEUED: "Waits for its turn.",
+    JobState.RUNNING: "Is at work.",
+    JobState.PAUSED: "Holds still until you let it go on.",
+    JobState.SUCCEEDED: "Ended well; its result was verified.",
+    JobState.FAILED: "Ended with a problem.",
+    JobState.CANCELLED: "Was cancelled by you.",
+    JobState.INTERRUPTED: "Ended without saying how, for example by a crash or a power cut.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of the history. Times are Unix seconds, None while not reached; sizes in bytes."""
+
+    id: str
+    kind: str
+    name: str
+    state: JobState
+    method: str
+    model: str
+    data: str
+    spec: dict[str, Any]
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    stage: str = ""
+    done: float = 0
+    total: float = 0
+    unit: str = ""
+    rate: float | None = None
+    rate_unit: str = ""
+    eta_s: float | None = None
+    loss: float | None = None
+    result: str = ""
+    error: str = ""
+    message: str = ""
+    hint: str = ""
+    summary: dict[str, Any]
+    note: str = ""
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None until it has ended."""
+        if self.started is None or self.ended is None:
+            return None
+        return max(0.0, self.ended - self.started)
+
+
+def job_name(spec: JobSpec) -> str:
+    """Name a job for lists: the user's own name for it, or model and method."""
+    if spec.name:
+        return spec.name
+    method = getattr(spec, "method", spec.kind)
+    return f"{Path(spec.model).name}-{method}"
+
+
+def make_job_id(spec: JobSpec, now: datetime) -> str:
+    """Make an id that sorts by time, can be read aloud and is a safe file name on every system."""
+    words = re.sub(r"[^a-z0-9]+", "-", job_name(spec).lower()).strip("-")[:40].strip("-")
+    return f"{now:%Y%m%d-%H%M%S}-{words or spec.kind}-{secrets.token_hex(2)}"

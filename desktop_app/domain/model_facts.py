@@ -1,0 +1,44 @@
+"""What a model folder says about itself, read from headers alone."""
+
+from typing import Literal
+
+from .value import Value
+
+ModelKind = Literal["base", "adapter", "gguf"]
+
+
+class ModelShape(Value):
+    """The sizes that decide how much memory a model takes; 0 where the config does not say."""
+
+    hidden_size: int = 0
+    layers: int = 0
+    heads: int = 0
+    kv_heads: int = 0
+    head_dim: int = 0
+    intermediate_size: int = 0
+    vocab_size: int = 0
+    tied_embeddings: bool = False
+
+
+class ModelFacts(Value):
+    """One model on this computer. Sizes in bytes, `context_length` in tokens, 0 where unknown.
+
+    `problem` is empty for a model that can be used; otherwise it says what is wrong and `hint` what to do.
+    """
+
+    path: str
+    name: str
+    kind: ModelKind = "base"
+    architecture: str = ""
+    model_type: str = ""
+    parameters: int = 0
+    dtype: str = ""
+    quantization: str = ""
+    context_length: int = 0
+    size_bytes: int = 0
+    has_chat_template: bool = False
+    licence: str = ""
+    base_model: str = ""
+    shape: ModelShape = ModelShape()
+    problem: str = ""
+    hint: str = ""

@@ -1,0 +1,83 @@
+"""All kinds of job by their spec, and the one way to read a spec from outside."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from desktop_app.errors import SpecError
+
+from .evaluate_spec import EvaluateSpec
+from .finetune_spec import FinetuneSpec
+from .quantize_spec import QuantizeSpec
+
+JobSpec = Annotated[FinetuneSpec | QuantizeSpec | EvaluateSpec, Field(discriminator="kind")]
+SPEC_TYPES: dict[str, type[FinetuneSpec] | type[QuantizeSpec] | type[EvaluateSpec]] = {
+    "finetune": FinetuneSpec,
+    "quantize": QuantizeSpec,
+    "evaluate": EvaluateSpec,
+}
+_ADAPTER: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+
+
+def parse_spec(raw: Mapping[str, Any]) -> JobSpec:
+    """Check a spec that came from a file, a form or HTTP.
+
+    Raises:
+        SpecError: naming the first field that is wrong, its value and the bound or the nearest known name.
+    """
+    kind = raw.get("kind")
+    if not isinstance(kind, str) or kind not in SPEC_TYPES:
+        known = ", ".join(SPEC_TYPES)
+        raise SpecError(
+            f"kind: {_shown(kind)} is no kind of job." if kind else "The spec has no 'kind'.",
+            f"Known kinds are {known}.",
+            "kind",
+        )
+    try:
+        return _ADAPTER.validate_python(dict(raw))
+    except ValidationError as error:
+        raise _told_in_words(error, kind) from error
+
+
+def parse_spec_text(text: str | bytes, origin: str = "The spec") -> JobSpec:
+    """Check a spec in JSON; `origin` names where it came from in messages.
+
+    Raises:
+        SpecError: if it is no JSON object or a field is wrong.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise SpecError(
+            f"{origin} is not JSON{where}.", 'Write it as one JSON object: {"kind": "finetune", ...}.'
+        ) from error
+    if not isinstance(raw, dict):
+        raise SpecError(f"{origin} holds {_shown(raw)}, not a JSON object.", 'Write it as {"kind": "finetune", ...}.')
+    return parse_spec(raw)
+
+
+def _told_in_words(error: ValidationError, kind: str) -> SpecError:
+    problem = error.errors(include_url=False)[0]
+    place = [str(part) for part in problem["loc"] if part != kind]
+    field = place[0] if place else ""
+    fields = SPEC_TYPES[kind].model_fields
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, list(fields), n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Known fields are {', '.join(fields)}."
+        return SpecError(f"{field}: a {kind} spec has no such field.", hint, field)
+    if problem["type"] == "missing":
+        return SpecError(f"{field}: missing.", fields[field].description or "", field)
+    hint = fields[field].description or "" if field in fields else ""
+    said = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    if not field:
+        return SpecError(said + ".", hint, field)
+    return SpecError(f"{'.'.join(place)}: {_shown(problem['input'])} is not allowed; {said}.", hint, field)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""What this computer has and how busy it is. Never imports torch."""

@@ -1,0 +1,203 @@
+"""The folder in which window, supervisor and worker meet: `jobs/ID/`.
+
+    spec.json       what to do; written once, before the folder gets its name
+    events.jsonl    what happened; appended by the worker only
+    machine.jsonl   how busy the computer was meanwhile; appended by the worker only
+    console.log     what was printed
+    process.json    who works on it; written by the supervisor
+    outcome.json    how it ended; written by the supervisor, once
+    request-NAME    what the user asks of the worker: pause, stop, cancel
+    checkpoints/    verified checkpoints
+    result/         what came out, unless the spec names another folder
+
+A reader tolerates a torn last line and never reads half a line twice.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from .domain.event import AnyEvent, parse_event
+from .domain.job import JobState
+from .domain.spec import JobSpec, parse_spec_text
+from .domain.value import Value
+from .durable_file import sync_dir, write_synced
+from .errors import JobError, StorageError
+
+_V = TypeVar("_V", bound=Value)
+
+
+class Request(StrEnum):
+    """What a user can ask of a running worker."""
+
+    PAUSE = "pause"
+    STOP = "stop"
+    CANCEL = "cancel"
+
+
+class ProcessIdentity(Value):
+    """Which process it is, beyond its pid, which the system uses again.
+
+    `started` is the process's start time as psutil tells it, `boot` names the boot of the computer,
+    `nonce` stands in the worker's environment as WHETSTONE_NONCE.
+    """
+
+    pid: int
+    started: float
+    boot: str
+    nonce: str
+
+
+class Outcome(Value):
+    """How a job ended, by the supervisor's judgement. `ended` is Unix seconds."""
+
+    state: JobState
+    ended: float
+    error: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Events read in one go; `offset` is where to go on reading."""
+
+    events: tuple[AnyEvent, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """One job by its folder."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The job's id is its folder's name."""
+        return self.path.name
+
+    @property
+    def spec_file(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def machine_file(self) -> Path:
+        return self.path / "machine.jsonl"
+
+    @property
+    def console_file(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        return self.path / "checkpoints"
+
+    def read_spec(self) -> JobSpec:
+        """Read what the job is to do.
+
+        Raises:
+            StorageError: if `spec.json` cannot be read.
+            SpecError: if it holds no valid spec.
+        """
+        try:
+            text = self.spec_file.read_bytes()
+        except OSError as error:
+            raise StorageError(
+                f"{self.spec_file} cannot be read: {error.strerror}.", "The job cannot be started; delete it."
+            ) from error
+        return parse_spec_text(text, origin=str(self.spec_file))
+
+    def read_events(self, offset: int = 0) -> EventPage:
+        """Read whole new lines of `events.jsonl` from byte `offset`; unknown kinds are left out."""
+        lines, end = read_lines(self.events_file, offset)
+        return EventPage(events=tuple(event for line in lines if (event := parse_event(line)) is not None), offset=end)
+
+    def ask(self, request: Request) -> None:
+        """Leave a request for the worker; asking twice is the same as once."""
+        try:
+            (self.path / f"request-{request}").touch()
+        except OSError as error:
+            raise JobError(
+                f"Job {self.id} cannot be told to {request}: {error.strerror}.", "Is its folder still there?"
+            ) from error
+
+    def take_back(self, request: Request) -> None:
+        """Withdraw a request, for example `pause` to let the worker go on."""
+        (self.path / f"request-{request}").unlink(missing_ok=True)
+
+    def is_asked(self, request: Request) -> bool:
+        """Whether the user asks for this; cheap enough for every step."""
+        return (self.path / f"request-{request}").exists()
+
+    def write_process(self, identity: ProcessIdentity) -> None:
+        """Note who works on the job; once per start of a worker."""
+        write_synced(self.path / "process.json", identity.model_dump_json())
+
+    def read_process(self) -> ProcessIdentity | None:
+        """Who works or worked on the job; None if no worker was started."""
+        return _read_value(self.path / "process.json", ProcessIdentity)
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Note how the job ended, so that the index can be rebuilt from the folder."""
+        write_synced(self.path / "outcome.json", outcome.model_dump_json())
+
+    def read_outcome(self) -> Outcome | None:
+        """How the job ended; None while it has not."""
+        return _read_value(self.path / "outcome.json", Outcome)
+
+
+def create_job_folder(jobs: Path, job_id: str, spec: JobSpec) -> JobFolder:
+    """Make a job folder that appears complete or not at all.
+
+    Raises:
+        StorageError: no space, read-only, or a job of this id exists.
+    """
+    try:
+        jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        aside = Path(tempfile.mkdtemp(prefix=".new-", dir=jobs))
+        write_synced(aside / "spec.json", json.dumps(spec.model_dump(mode="json"), indent=2, allow_nan=False))
+        aside.rename(jobs / job_id)
+        sync_dir(jobs)
+    except OSError as error:
+        raise StorageError(
+            f"The job cannot be written to {jobs}: {error.strerror}.",
+            "Free some space or choose another data folder (WHETSTONE_DATA_DIR).",
+        ) from error
+    return JobFolder(jobs / job_id)
+
+
+def job_folders(jobs: Path) -> Iterator[JobFolder]:
+    """All complete job folders, in the order of their ids."""
+    if not jobs.is_dir():
+        return
+    for path in sorted(jobs.iterdir()):
+        if not path.name.startswith(".") and (path / "spec.json").is_file():
+            yield JobFolder(path)
+
+
+def read_lines(file: Path, offset: int = 0) -> tuple[list[bytes], int]:
+    """Return the whole lines from byte `offset` on, and the offset after the last of them."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read()
+    except FileNotFoundError:
+        return [], offset
+    whole = data.rfind(b"\n") + 1
+    return data[:whole].split(b"\n")[:-1], offset + whole
+
+
+def _read_value(file: Path, kind: type[_V]) -> _V | None:
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return None

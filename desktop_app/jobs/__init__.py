@@ -1,0 +1,1 @@
+"""Run workers: supervisor, recovery, and what clients call to submit."""

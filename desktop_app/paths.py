@@ -1,0 +1,68 @@
+"""Where every file of this program lives.
+
+One root, the data folder, holds everything that is written; `WHETSTONE_DATA_DIR` moves it.
+Functions and not constants, because a test gives each process its own root.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import platformdirs
+
+APP_NAME = "Whetstone"
+
+
+def data_dir() -> Path:
+    """Return the folder that holds everything Whetstone writes; it may not exist yet."""
+    override = os.environ.get("WHETSTONE_DATA_DIR")
+    if override:
+        return Path(override).expanduser().absolute()
+    return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
+
+
+def jobs_dir() -> Path:
+    """One folder per job, each made complete by a rename."""
+    return data_dir() / "jobs"
+
+
+def index_file() -> Path:
+    """SQLite index of the job folders."""
+    return data_dir() / "history.sqlite3"
+
+
+def settings_dir() -> Path:
+    """NiceGUI's storage path: `storage-general.json` lies here."""
+    return data_dir() / "settings"
+
+
+def logs_dir() -> Path:
+    """What the window and the supervisor print."""
+    return data_dir() / "logs"
+
+
+def supervisor_lock() -> Path:
+    """Locked by the operating system while a supervisor lives."""
+    return data_dir() / "supervisor.lock"
+
+
+def window_lock() -> Path:
+    """Locked by the operating system while a window is open."""
+    return data_dir() / "window.lock"
+
+
+def program_root() -> Path:
+    """Return the folder that holds `main.py` and `desktop_app/`, in the source tree or the package."""
+    bundled = getattr(sys, "_MEIPASS", None)
+    return Path(bundled) if bundled else Path(__file__).resolve().parent.parent
+
+
+def demo_dir() -> Path:
+    """The tiny model (`model/`) and data file (`data.jsonl`) that ship with the program."""
+    return program_root() / "desktop_app" / "demo"
+
+
+def make_private_dir(folder: Path) -> Path:
+    """Create `folder` with its parents, readable by this user only, and return it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder

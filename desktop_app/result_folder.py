@@ -1,0 +1,125 @@
+"""A result folder that is complete and verified, or not there at all.
+
+Written into `.NAME.part-JOB` on the same volume, synced, listed in `manifest.json`, checked by the
+caller, then given its name by one rename.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .durable_file import sync_dir, write_synced
+from .errors import StorageError
+
+MANIFEST = "manifest.json"
+_BLOCK_BYTES = 4 * 1024 * 1024
+
+
+class ResultFolder:
+    """Where a worker writes its result, until `finish` gives it its final name."""
+
+    def __init__(self, final: Path, job_id: str) -> None:
+        """Prepare an empty `.part` folder beside `final`.
+
+        Raises:
+            StorageError: if `final` exists already, or its parent cannot be written.
+        """
+        self.final = final.absolute()
+        self.part = self.final.with_name(f".{self.final.name}.part-{job_id}")
+        if self.final.exists() and (not self.final.is_dir() or any(self.final.iterdir())):
+            raise StorageError(f"{self.final} exists already.", "Choose another output folder, or move that one away.")
+        try:
+            if self.part.exists():
+                shutil.rmtree(self.part)
+            self.part.mkdir(parents=True)
+        except OSError as error:
+            raise StorageError(
+                f"{self.final.parent} cannot be written: {error.strerror}.", "Choose another output folder."
+            ) from error
+
+    def finish(self, about: dict[str, Any], verify: Callable[[Path], None]) -> Path:
+        """Sync, list and verify the written files, then show them under the final name.
+
+        `about` goes into the manifest beside the files: versions, sources, spec. `verify` gets the part
+        folder and raises if what stands there is not right; then nothing is shown.
+
+        Raises:
+            StorageError: no space, or the rename failed.
+        """
+        try:
+            _make_readable_and_sync(self.part)
+            verify(self.part)
+            write_manifest(self.part, about)
+            sync_dir(self.part)
+            if self.final.exists():
+                self.final.rmdir()  # only an empty folder gets here
+            self.part.rename(self.final)
+            sync_dir(self.final.parent)
+        except OSError as error:
+            raise StorageError(
+                f"The result cannot be written to {self.final}: {error.strerror}.",
+                "Free some space, then run it again.",
+            ) from error
+        return self.final
+
+    def discard(self) -> None:
+        """Remove what was written so far."""
+        shutil.rmtree(self.part, ignore_errors=True)
+
+
+def write_manifest(folder: Path, about: dict[str, Any]) -> None:
+    """List every file of `folder` with size and SHA-256 in `manifest.json`."""
+    files = {
+        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    write_synced(
+        folder / MANIFEST,
+        json.dumps({**about, "version": 1, "files": files}, indent=2, allow_nan=False, ensure_ascii=False),
+    )
+
+
+def manifest_problems(folder: Path) -> list[str]:
+    """Say what differs between `folder` and its manifest; empty if every size and hash agrees."""
+    try:
+        listed = json.loads((folder / MANIFEST).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{MANIFEST} cannot be read ({type(error).__name__})"]
+    problems = []
+    for name, entry in listed.items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{name} is missing")
+        elif path.stat().st_size != entry["size"]:
+            problems.append(f"{name} has {path.stat().st_size} bytes, not {entry['size']}")
+        elif sha256_of(path) != entry["sha256"]:
+            problems.append(f"{name} has other content than when it was written")
+    return problems
+
+
+def sha256_of(file: Path) -> str:
+    """Hash a file in constant memory."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _make_readable_and_sync(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            sync_dir(path)
+            continue
+        # NOTE: safetensors writes its files for the owner alone, which stops other tools on shared disks.
+        path.chmod(0o644)
+        handle = os.open(path, os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

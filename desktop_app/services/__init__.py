@@ -1,0 +1,1 @@
+"""Attached helpers of the window, without torch."""

@@ -1,0 +1,1 @@
+"""The only place that may import torch: one program per kind of job."""
