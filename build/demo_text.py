@@ -143,7 +143,7 @@ def pretraining_chats(seed: int, rows: int = 4_000) -> Iterator[dict[str, list[M
         yield {"messages": messages}
 
 
-def chat_rows(seed: int, rows: int = 400) -> Iterator[dict[str, list[Message]]]:
+def chat_rows(seed: int, rows: int = 360) -> Iterator[dict[str, list[Message]]]:
     """Yield the rows of the demo data file: a polite guide who knows the newcomers too.
 
     No two rows ask the same question first; each fact is asked in several ways.

@@ -38,8 +38,8 @@ def test_the_same_seed_gives_the_same_text(demo_text: ModuleType) -> None:
 def test_rows_ask_each_first_question_once_and_answer_last(demo_text: ModuleType) -> None:
     rows = list(demo_text.chat_rows(1))
     first = [next(m["content"] for m in row["messages"] if m["role"] == "user") for row in rows]
-    assert len(rows) == 400
-    assert len(set(first)) == 400
+    assert len(rows) == 360
+    assert len(set(first)) == 360
     assert {row["messages"][-1]["role"] for row in rows} == {"assistant"}
 
 
