@@ -1,0 +1,1 @@
+"""What a person fills in, as plain objects without widgets."""

@@ -1,0 +1,125 @@
+"""The fine-tuning form: what is trained, on what, how, and which fields stand in which group."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from desktop_app.domain.data_report import DataReport
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.paths import demo_dir
+
+from .form import Form
+
+SIMPLE_FIELDS = ("epochs", "max_length", "learning_rate")
+ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
+    "Adapter": ("rank", "alpha", "dropout", "target_modules"),
+    "Training": (
+        "scheduler",
+        "warmup_ratio",
+        "weight_decay",
+        "max_grad_norm",
+        "max_steps",
+        "batch_size",
+        "gradient_accumulation",
+        "seed",
+        "activation_checkpointing",
+    ),
+    "Data": ("train_on", "bad_rows", "max_rows", "held_out"),
+    "Machine": ("device", "precision", "threads", "logging_steps", "eval_steps", "save_steps", "name", "output"),
+}
+UNITS = {
+    "max_length": "tokens",
+    "batch_size": "rows",
+    "gradient_accumulation": "batches",
+    "max_steps": "steps",
+    "max_rows": "rows",
+    "logging_steps": "steps",
+    "eval_steps": "steps",
+    "save_steps": "steps",
+}
+
+
+class FinetuneForm(Form[FinetuneSpec]):
+    """The fields of a `FinetuneSpec`; `report` is what the chosen data file holds, None while not known."""
+
+    spec_type = FinetuneSpec
+    chosen = ("model", "data", "layout", "columns")
+    labels: ClassVar[dict[str, str]] = {
+        "max_length": "Max length",
+        "learning_rate": "Learning rate",
+        "target_modules": "Layers",
+        "scheduler": "Schedule",
+        "warmup_ratio": "Warm-up",
+        "weight_decay": "Weight decay",
+        "max_grad_norm": "Max gradient",
+        "max_steps": "Max steps",
+        "batch_size": "Batch size",
+        "gradient_accumulation": "Accumulation",
+        "activation_checkpointing": "Save memory by recomputing",
+        "train_on": "Train on",
+        "bad_rows": "Bad rows",
+        "max_rows": "Max rows",
+        "held_out": "Held-out share",
+        "logging_steps": "Logging interval",
+        "eval_steps": "Evaluation interval",
+        "save_steps": "Checkpoint interval",
+        "name": "Name",
+        "output": "Output folder",
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.report: DataReport | None = None
+
+    def from_spec(self, spec: FinetuneSpec) -> None:
+        """Take over all settings of a spec; a report of other data is forgotten."""
+        before = self.values["data"]
+        super().from_spec(spec)
+        if before != self.values["data"]:
+            self.report = None
+
+    def missing_choice(self) -> str:
+        """Say which choice is missing or cannot be trained: the model first, then the data."""
+        return self._model_problem() or self._data_problem()
+
+    def _model_problem(self) -> str:
+        facts = self.facts
+        if not self.values["model"]:
+            return "Choose a model to fine-tune."
+        if facts is None or facts.path != self.values["model"]:
+            return ""
+        if facts.problem:
+            return facts.problem
+        if facts.kind != "base":
+            return f"{facts.name} is {_KINDS[facts.kind]}; fine-tuning starts from a base model."
+        return ""
+
+    def _data_problem(self) -> str:
+        report = self.report
+        if not self.values["data"]:
+            return "Choose data to train on."
+        if report is None:
+            return ""
+        if report.problem:
+            return report.problem
+        if report.rows == 0:
+            return f"{Path(report.path).name} has no usable row."
+        if report.bad_row_count and self.values["bad_rows"] == "stop":
+            return f"{Path(report.path).name} has bad rows; skip them or mend the file."
+        return ""
+
+
+def demo_spec() -> FinetuneSpec:
+    """The demo's fine-tuning: settings with which a laptop without a GPU is done in about a minute."""
+    return FinetuneSpec(
+        model=str(demo_dir() / "model"),
+        data=str(demo_dir() / "data.jsonl"),
+        name="demo",
+        epochs=1,
+        max_length=256,
+        batch_size=8,
+        gradient_accumulation=1,
+        learning_rate=1e-3,
+    )
+
+
+_KINDS = {"adapter": "an adapter", "gguf": "a GGUF file"}

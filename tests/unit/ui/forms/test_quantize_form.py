@@ -1,0 +1,69 @@
+"""The quantization form refuses in words what is quantized already."""
+
+from typing import Any
+
+import pytest
+
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.errors import SpecError
+from desktop_app.ui.forms.quantize_form import QuantizeForm
+
+
+def filled(**facts: Any) -> QuantizeForm:
+    form = QuantizeForm()
+    form.values["model"] = "/models/tiny"
+    form.facts = ModelFacts(path="/models/tiny", name="tiny", **facts)
+    return form
+
+
+def test_an_untouched_form_quantizes_twice_as_the_authors_advise() -> None:
+    spec = filled().to_spec()
+    assert spec == QuantizeSpec(model="/models/tiny")
+    assert spec.double_quantization
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"quantization": "nf4"}, "tiny is quantized already (nf4); choose the original model."),
+        ({"kind": "adapter"}, "tiny is an adapter; only whole models can be quantized."),
+        ({"kind": "gguf"}, "tiny is a GGUF file, which is quantized already."),
+        ({"problem": "tiny has no config.json."}, "tiny has no config.json."),
+    ],
+)
+def test_what_cannot_be_quantized_is_refused_in_words(facts: dict[str, Any], sentence: str) -> None:
+    form = filled(**facts)
+    assert form.missing() == sentence
+    with pytest.raises(SpecError) as caught:
+        form.to_spec()
+    assert caught.value.message == sentence
+
+
+def test_all_settings_reach_the_spec_and_come_back() -> None:
+    form = filled()
+    form.values |= {"method": "int8", "skip_modules": "lm_head, model.layers.0 ", "output": " /out ", "name": "small"}
+    spec = form.to_spec()
+    assert spec == QuantizeSpec(
+        model="/models/tiny", method="int8", skip_modules=("lm_head", "model.layers.0"), output="/out", name="small"
+    )
+    again = QuantizeForm()
+    again.from_spec(spec)
+    assert again.to_spec() == spec
+    again.reset()
+    assert again.to_spec() == QuantizeSpec(model="/models/tiny")
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "message"),
+    [("threads", "0", "Below 1."), ("threads", "a", "Not a number."), ("name", "n" * 81, "Longer than 80.")],
+)
+def test_bounds_are_told(field: str, typed: str, message: str) -> None:
+    form = filled()
+    form.values[field] = typed
+    assert form.errors[field].message == message
+    assert form.missing().startswith("Start needs ")
+
+
+def test_no_model_no_start() -> None:
+    assert QuantizeForm().missing() == "Choose a model to quantize."
