@@ -146,8 +146,13 @@ def _form_field(name: str, label: str, info: FieldInfo) -> FormField:
         kind=_kind(kinds),
         is_optional=NoneType in parts,
         choices=tuple(get_args(kinds[0])) if get_origin(kinds[0]) is Literal else (),
-        adapter=TypeAdapter(Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation),
+        adapter=_adapter(info),
     )
+
+
+def _adapter(info: FieldInfo) -> TypeAdapter[Any]:
+    checked: Any = info.annotation
+    return TypeAdapter(Annotated[(checked, *info.metadata)] if info.metadata else checked)
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
