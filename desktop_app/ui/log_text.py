@@ -25,6 +25,13 @@ class LogText:
         self.count = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._begun = ""
+        self._is_torn = False
+
+    def skip(self) -> None:
+        """Say that bytes are left out here: the line they cut is dropped up to its end."""
+        self._decoder.reset()
+        self._begun = self.open_line = ""
+        self._is_torn = True
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
@@ -44,7 +51,7 @@ class LogText:
     @property
     def shown_open_line(self) -> str:
         """The line that is being written, as a terminal shows it now."""
-        return _as_shown(self.open_line)
+        return "" if self._is_torn else _as_shown(self.open_line)
 
     def text(self) -> str:
         """All kept lines as one text, for the clipboard."""
@@ -57,6 +64,9 @@ class LogText:
         return [] if new <= 0 else list(self.lines)[-new:]
 
     def _end_line(self, raw: str) -> None:
+        if self._is_torn:
+            self._is_torn = False
+            return
         self.lines.append(_as_shown(raw.removesuffix("\r")))
         self.count += 1
 

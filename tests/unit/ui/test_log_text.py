@@ -1,5 +1,7 @@
 """A log reads as in a terminal, however its bytes are cut, and never grows without bound."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,6 +83,6 @@ def test_where_the_bytes_are_cut_does_not_matter(text: str, cuts: list[int]) -> 
     data = text.encode() + b"\n"
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     whole = fed(data)
-    pieces = fed(*(data[start:end] for start, end in zip(places, places[1:], strict=False)))
+    pieces = fed(*(data[start:end] for start, end in itertools.pairwise(places)))
     assert list(pieces.lines) == list(whole.lines)
     assert pieces.shown_open_line == whole.shown_open_line

@@ -1,0 +1,77 @@
+"""What the events of one job add up to: figures, curves, checkpoints, notices, end.
+
+Knows events, not where they come from nor how they are drawn. A run that went on from a checkpoint
+repeats steps: the newer values replace the older ones.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from desktop_app.domain.event import (
+    AnyEvent,
+    Cancelled,
+    Checkpoint,
+    Failed,
+    Metric,
+    Notice,
+    Paused,
+    Progress,
+    Stage,
+    Started,
+    Succeeded,
+)
+
+from .curve import Point
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """One job's events, added up. `metrics` maps a metric's name to its points (step, value)."""
+
+    started: Started | None = None
+    stage: str = ""
+    progress: Progress | None = None
+    metrics: dict[str, list[Point]] = field(default_factory=dict)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    is_paused: bool = False
+    end: Succeeded | Failed | Cancelled | None = None
+    event_count: int = 0
+
+    def add(self, events: Iterable[AnyEvent]) -> None:
+        """Take the next events, in the order in which they happened."""
+        for event in events:
+            self.event_count += 1
+            self._add_one(event)
+
+    def latest(self, name: str) -> float | None:
+        """Return the newest value of a metric, None if it was never measured."""
+        points = self.metrics.get(name)
+        return points[-1][1] if points else None
+
+    def _add_one(self, event: AnyEvent) -> None:
+        match event:
+            case Metric():
+                self._add_metric(event)
+            case Progress():
+                self.progress = event
+            case Stage():
+                self.stage = event.text
+            case Checkpoint():
+                self.checkpoints = [known for known in self.checkpoints if known.step < event.step]
+                self.checkpoints.append(event)
+            case Notice():
+                self.notices.append(event)
+            case Started():
+                self.started, self.end, self.is_paused = event, None, False
+            case Succeeded() | Failed() | Cancelled():
+                self.end, self.is_paused = event, False
+            case _:
+                self.is_paused = isinstance(event, Paused)
+
+    def _add_metric(self, event: Metric) -> None:
+        for name, value in event.values.items():
+            points = self.metrics.setdefault(name, [])
+            while points and points[-1][0] >= event.step:
+                points.pop()
+            points.append((event.step, value))
