@@ -1,0 +1,260 @@
+"""What a model folder says about itself, and whether a loader may see it; decided by headers alone.
+
+The one door to models that somebody else made: configs are bounded, links stay at home, shards are complete,
+and nothing in the folder is ever run. Weights are never loaded here.
+"""
+
+from pathlib import Path
+
+from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.errors import ModelError
+
+from .adapter_folder import ADAPTER_CONFIG, read_adapter_config
+from .gguf_header import read_gguf_header
+from .json_file import read_json_object, shown
+from .licence import stated_licence
+from .model_config import CONFIG, read_model_config
+from .model_files import PICKLE_SUFFIXES, ModelFiles, list_model_files
+from .quantization import LOADABLE_METHODS, parameter_count, quantization_method, quantization_name, stored_dtype
+from .safetensors_header import Tensor, read_header
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_MAX_INDEX_BYTES = 32 * 1024 * 1024
+_MAX_TOKENIZER_CONFIG_BYTES = 16 * 1024 * 1024
+_MAX_TOKENIZER_BYTES = 256 * 1024 * 1024
+_GET_SAFETENSORS = (
+    "Get the safetensors version of this model; most publishers offer one, "
+    "or save it again elsewhere with save_pretrained."
+)
+_HEADS = {"lm_head.weight", "embed_out.weight", "output.weight", "language_model.lm_head.weight"}
+
+
+def model_facts(path: Path) -> ModelFacts:
+    """Describe the model in a folder, or a GGUF file.
+
+    A sound model of a kind that cannot be loaded here (GGUF, GPTQ, an encoder) is described with the reason in
+    `problem` and `hint`.
+
+    Raises:
+        ModelError: nothing there is a model, or it is damaged, incomplete or unsafe to load.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return _gguf_facts(path, path)
+    names = _names_in(path)
+    gguf = sorted(name for name in names if name.lower().endswith(".gguf"))
+    if not gguf and names.isdisjoint({CONFIG, ADAPTER_CONFIG}):
+        raise _no_model(path.absolute(), names)
+    files = list_model_files(path)
+    if CONFIG in files.top:
+        return _base_facts(files)
+    if ADAPTER_CONFIG in files.top:
+        return _adapter_facts(files)
+    return _gguf_facts(files.folder, files.folder / gguf[0])
+
+
+def check_model_folder(path: Path) -> ModelFacts:
+    """Check that a loader may see this folder, and return its facts; workers call it before any loader.
+
+    Raises:
+        ModelError: as `model_facts`, or the model is sound but of a kind that cannot be loaded here.
+    """
+    facts = model_facts(path)
+    if facts.problem:
+        raise ModelError(facts.problem, facts.hint)
+    return facts
+
+
+def listed_facts(path: Path) -> ModelFacts:
+    """Describe a model for a list: never raises a ModelError, puts what is wrong into `problem` and `hint`."""
+    path = Path(path)
+    try:
+        return model_facts(path)
+    except ModelError as error:
+        return ModelFacts(path=str(path), name=_name(path), problem=error.message, hint=error.hint)
+
+
+def _base_facts(files: ModelFiles) -> ModelFacts:
+    config = read_model_config(files.folder)
+    tensors = _weights(files)
+    tied = config.shape.tied_embeddings or not any(name in _HEADS for name in tensors)
+    quantization = quantization_name(config.quantization)
+    problem, hint = "", ""
+    if not config.is_language_model:
+        problem = f"{config.model_type!r} is no language model that writes text; it cannot be loaded here."
+        hint = "Choose a causal language model, such as llama, qwen3 or gemma3."
+    elif quantization_method(config.quantization) not in LOADABLE_METHODS:
+        problem = f"The model is quantized by {quantization}, which cannot be loaded here."
+        hint = "Choose the original model, or one quantized by bitsandbytes (NF4, LLM.int8)."
+    return ModelFacts(
+        path=str(files.folder),
+        name=_name(files.folder),
+        kind="base",
+        architecture=config.architecture,
+        model_type=config.model_type,
+        parameters=parameter_count(tensors, config.quantization, tied),
+        dtype=stored_dtype(tensors, config.quantization) or config.dtype,
+        quantization=quantization,
+        context_length=config.context_length,
+        size_bytes=files.total_bytes,
+        has_chat_template=_has_chat_template(files),
+        licence=stated_licence(files.folder, files.top.keys()),
+        shape=config.shape.model_copy(update={"tied_embeddings": tied}),
+        problem=problem,
+        hint=hint,
+    )
+
+
+def _adapter_facts(files: ModelFiles) -> ModelFacts:
+    config = read_adapter_config(files.folder)
+    if ADAPTER_WEIGHTS not in files.top:
+        raise _without_safetensors(files, ADAPTER_WEIGHTS)
+    tensors = read_header(files.folder / ADAPTER_WEIGHTS).tensors
+    is_lora = config.kind.upper() == "LORA"
+    return ModelFacts(
+        path=str(files.folder),
+        name=_name(files.folder),
+        kind="adapter",
+        architecture=f"{config.kind} rank {config.rank}" if config.rank else config.kind,
+        parameters=sum(tensor.elements for tensor in tensors.values()),
+        dtype=stored_dtype(tensors, {}),
+        size_bytes=files.total_bytes,
+        has_chat_template=_has_chat_template(files),
+        licence=stated_licence(files.folder, files.top.keys()),
+        base_model=config.base_model,
+        shape=_shape_of_base(config.base_model),
+        problem="" if is_lora else f"The adapter is of the kind {shown(config.kind)}; only LORA can be loaded here.",
+        hint="" if is_lora else "Choose a LoRA adapter.",
+    )
+
+
+def _gguf_facts(path: Path, file: Path) -> ModelFacts:
+    header = read_gguf_header(file)
+    return ModelFacts(
+        path=str(path),
+        name=str(header.values.get("general.name") or "")[:120] or _name(path),
+        kind="gguf",
+        architecture=header.architecture,
+        model_type=header.architecture,
+        parameters=header.parameters,
+        quantization=f"GGUF {header.quantization}".strip(),
+        context_length=header.context_length,
+        size_bytes=file.stat().st_size,
+        has_chat_template="tokenizer.chat_template" in header.values,
+        licence=str(header.values.get("general.license", ""))[:60],
+        problem="A GGUF file is for llama.cpp; it cannot be trained or quantized here.",
+        hint="Choose the safetensors version of this model.",
+    )
+
+
+def _shape_of_base(base_model: str) -> ModelShape:
+    """Sizes of the adapter's base where that is a folder on this computer, else unknown."""
+    try:
+        return read_model_config(Path(base_model)).shape if Path(base_model).is_absolute() else ModelShape()
+    except (ModelError, OSError, ValueError):
+        return ModelShape()  # the adapter itself is sound; its base is checked when it is loaded
+
+
+def _weights(files: ModelFiles) -> dict[str, Tensor]:
+    """Read the headers of all weights that a loader would read."""
+    if WEIGHTS in files.top:
+        return read_header(files.folder / WEIGHTS).tensors
+    if INDEX in files.top:
+        return _shard_tensors(files)
+    raise _without_safetensors(files, WEIGHTS)
+
+
+def _shard_tensors(files: ModelFiles) -> dict[str, Tensor]:
+    """Read all shards of the index, and check that each holds exactly what the index says."""
+    weight_map = read_json_object(files.folder / INDEX, _MAX_INDEX_BYTES).get("weight_map")
+    again = "Get the model again; its download is not complete."
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ModelError(f"{INDEX} lists no weights (weight_map is {shown(weight_map)}).", again)
+    listed: dict[str, set[str]] = {}
+    for name, shard in weight_map.items():
+        if not isinstance(shard, str) or not _is_plain_name(shard):
+            raise ModelError(
+                f"{INDEX} places {shown(name)} in {shown(shard)}, which is no file of this folder.",
+                "Do not use this model; get it from a source that you trust.",
+            )
+        listed.setdefault(shard, set()).add(name)
+    tensors: dict[str, Tensor] = {}
+    for shard, names in sorted(listed.items()):
+        if shard not in files.top:
+            raise ModelError(f"{shard} is missing; {INDEX} lists {len(names):,} weights in it.", again)
+        held = read_header(files.folder / shard).tensors
+        missing = sorted(names - held.keys())
+        if missing:
+            raise ModelError(f"{shard} does not hold {shown(missing[0])}, which {INDEX} places there.", again)
+        tensors |= held
+    return tensors
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether `name` is a file directly in the folder on every system, Windows drives and streams included."""
+    return name.endswith(".safetensors") and not any(mark in name for mark in '/\\:\0*?"<>|') and name[0] != "."
+
+
+def _without_safetensors(files: ModelFiles, wanted: str) -> ModelError:
+    if files.pickles:
+        return ModelError(
+            f"The weights are only there as {files.pickles[0]}, a pickle file, which can run code when it is opened.",
+            _GET_SAFETENSORS,
+        )
+    others = sorted(name for name in files.top if name.endswith(".safetensors"))
+    if others and wanted == WEIGHTS:
+        return ModelError(
+            f"There are {len(others)} safetensors files ({others[0]}, …) but neither {WEIGHTS} nor {INDEX}.",
+            f"Get {INDEX} from where the model came from.",
+        )
+    return ModelError(f"There are no weights: {wanted} is missing.", "Get the model again; its download is incomplete.")
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        return {entry.name for entry in folder.iterdir()}
+    except NotADirectoryError as error:
+        raise ModelError(
+            f"{folder} is a file; a model is a folder.", f"Choose the folder that holds {CONFIG}."
+        ) from error
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} does not exist.", f"Choose the folder that holds {CONFIG}.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(f"{folder} cannot be read: {reason}.", "Check that you may read the folder.") from error
+
+
+def _no_model(folder: Path, names: set[str]) -> ModelError:
+    pickles = sorted(name for name in names if name.endswith(PICKLE_SUFFIXES))
+    if pickles:
+        return ModelError(f"{folder} has {pickles[0]} but no {CONFIG}.", _GET_SAFETENSORS)
+    snapshots = sorted((folder / "snapshots").glob("*/" + CONFIG))
+    inside = snapshots or sorted(folder.glob("*/" + CONFIG))
+    hint = f"Choose {inside[0].parent} instead." if inside else f"Choose the folder that holds {CONFIG}."
+    return ModelError(f"{folder} holds no model: there is no {CONFIG}.", hint)
+
+
+def _has_chat_template(files: ModelFiles) -> bool:
+    """Look for a chat template, and refuse tokenizer files of sizes that no tokenizer has."""
+    if files.top.get("tokenizer.json", 0) > _MAX_TOKENIZER_BYTES:
+        raise ModelError(
+            f"tokenizer.json has {files.top['tokenizer.json']:,} bytes; at most {_MAX_TOKENIZER_BYTES:,} are read.",
+            "Get the model again from where it came from.",
+        )
+    if "chat_template.jinja" in files.top or "chat_template.json" in files.top:
+        return True
+    if "tokenizer_config.json" not in files.top:
+        return False
+    return bool(
+        read_json_object(files.folder / "tokenizer_config.json", _MAX_TOKENIZER_CONFIG_BYTES).get("chat_template")
+    )
+
+
+def _name(path: Path) -> str:
+    """Name a model after its folder; in a Hugging Face cache after its repository, `owner/model`."""
+    parts = path.absolute().parts
+    if len(parts) >= 3 and parts[-2] == "snapshots" and parts[-3].startswith("models--"):
+        return parts[-3].removeprefix("models--").replace("--", "/")
+    return path.stem if path.suffix.lower() == ".gguf" else path.absolute().name
