@@ -67,5 +67,7 @@ def sparkline(points: Sequence[Point], width: int = 72, height: int = 18, share:
     first, last = shown[0][0], shown[-1][0]
     low, high = min(value for _, value in shown), max(value for _, value in shown)
     across = width * max(0.1, min(1.0, share)) / ((last - first) or 1)
-    down = (height - 3) / ((high - low) or 1)
-    return " ".join(f"{(step - first) * across:.1f},{1.5 + (high - value) * down:.1f}" for step, value in shown)
+    span = (high - low) or 1
+    return " ".join(
+        f"{(step - first) * across:.1f},{1.5 + (high - value) / span * (height - 3):.1f}" for step, value in shown
+    )
