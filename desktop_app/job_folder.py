@@ -3,9 +3,10 @@
     spec.json       what to do; written once, before the folder gets its name
     events.jsonl    what happened; appended by the worker only
     machine.jsonl   how busy the computer was meanwhile; appended by the worker only
-    console.log     what was printed
+    console.log     what was printed; console.old.log holds what came before, of a long output
     process.json    who works on it; written by the supervisor
     outcome.json    how it ended; written by the supervisor, once
+    note.txt        the user's own words about it
     request-NAME    what the user asks of the worker: pause, stop, cancel
     checkpoints/    verified checkpoints
     result/         what came out, unless the spec names another folder
@@ -29,6 +30,7 @@ from .durable_file import sync_dir, write_synced
 from .errors import JobError, StorageError
 
 _V = TypeVar("_V", bound=Value)
+_PAGE_BYTES = 8 * 1024 * 1024
 
 
 class Request(StrEnum):
@@ -42,14 +44,16 @@ class Request(StrEnum):
 class ProcessIdentity(Value):
     """Which process it is, beyond its pid, which the system uses again.
 
-    `started` is the process's start time as psutil tells it, `boot` names the boot of the computer,
-    `nonce` stands in the worker's environment as WHETSTONE_NONCE.
+    `started` is the process's start time in seconds, on Linux since boot, `boot` names the boot of the computer,
+    `nonce` stands in the worker's environment as WHETSTONE_NONCE. A pid of 0 means that the process is about
+    to be started. `events_offset`: where in `events.jsonl` the events of this process begin, in bytes.
     """
 
     pid: int
     started: float
     boot: str
     nonce: str
+    events_offset: int = 0
 
 
 class Outcome(Value):
@@ -98,6 +102,15 @@ class JobFolder:
         return self.path / "console.log"
 
     @property
+    def old_console_file(self) -> Path:
+        return self.path / "console.old.log"
+
+    @property
+    def has_outcome(self) -> bool:
+        """Whether the job has ended; cheaper than `read_outcome`."""
+        return (self.path / "outcome.json").exists()
+
+    @property
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
 
@@ -117,7 +130,10 @@ class JobFolder:
         return parse_spec_text(text, origin=str(self.spec_file))
 
     def read_events(self, offset: int = 0) -> EventPage:
-        """Read whole new lines of `events.jsonl` from byte `offset`; unknown kinds are left out."""
+        """Read whole new lines of `events.jsonl` from byte `offset`; unknown kinds are left out.
+
+        Reads some megabytes at most; the page is the last one if its `offset` is the one given.
+        """
         lines, end = read_lines(self.events_file, offset)
         return EventPage(events=tuple(event for line in lines if (event := parse_event(line)) is not None), offset=end)
 
@@ -145,6 +161,33 @@ class JobFolder:
     def read_process(self) -> ProcessIdentity | None:
         """Who works or worked on the job; None if no worker was started."""
         return _read_value(self.path / "process.json", ProcessIdentity)
+
+    def forget_process(self) -> None:
+        """Make the job one that no worker was started for."""
+        (self.path / "process.json").unlink(missing_ok=True)
+
+    def forget_outcome(self) -> None:
+        """Make the job one that has not ended, so that a supervisor takes it up again."""
+        (self.path / "outcome.json").unlink(missing_ok=True)
+
+    def belongs_to(self, nonce: str) -> bool:
+        """Whether the worker with this nonce is the one that was started last; '' is one started by hand.
+
+        A worker that finds another's nonce leaves at once: its supervisor died while starting it.
+        """
+        identity = self.read_process()
+        return not nonce or (identity is not None and identity.nonce == nonce)
+
+    def write_note(self, note: str) -> None:
+        """Keep the user's words where they survive the loss of the index."""
+        write_synced(self.path / "note.txt", note)
+
+    def read_note(self) -> str:
+        """The user's words, '' if there are none."""
+        try:
+            return (self.path / "note.txt").read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return ""
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Note how the job ended, so that the index can be rebuilt from the folder."""
@@ -184,12 +227,20 @@ def job_folders(jobs: Path) -> Iterator[JobFolder]:
             yield JobFolder(path)
 
 
-def read_lines(file: Path, offset: int = 0) -> tuple[list[bytes], int]:
-    """Return the whole lines from byte `offset` on, and the offset after the last of them."""
+def read_lines(file: Path, offset: int = 0, most_bytes: int = _PAGE_BYTES) -> tuple[list[bytes], int]:
+    """Return the whole lines from byte `offset` on, and the offset after the last of them.
+
+    Reads about `most_bytes`, but always one line if there is a whole one.
+    """
     try:
         with file.open("rb") as stream:
             stream.seek(offset)
-            data = stream.read()
+            data = stream.read(most_bytes)
+            while len(data) >= most_bytes and b"\n" not in data:
+                more = stream.read(most_bytes)
+                if not more:
+                    break
+                data += more
     except FileNotFoundError:
         return [], offset
     whole = data.rfind(b"\n") + 1

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -31,7 +32,11 @@ _HELPER_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONIOENCODING": "utf-8",
 }
-_DETACHED_WINDOWS = 0x00000200 | 0x08000000  # CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW
+# CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW; where the starter's job object allows it, out of that
+# object too (CREATE_BREAKAWAY_FROM_JOB), or the job would die with the terminal that started it.
+_DETACHED_WINDOWS = 0x00000200 | 0x08000000
+_BREAKAWAY_WINDOWS = 0x01000000
+_SAME_START_S = 0.02  # two start times closer than this are one; the clock tick is 0.01 s
 
 
 def own_command(*arguments: str) -> list[str]:
@@ -58,20 +63,16 @@ def start_detached(command: list[str], log: Path, nonce: str = "", threads: int 
     Raises:
         OSError: if it cannot be started.
     """
-    environment = helper_environment(threads)
-    environment["WHETSTONE_NONCE"] = nonce
+    environment = {**helper_environment(threads), "WHETSTONE_NONCE": nonce}
     make_private_dir(log.parent)
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=log.parent,
-            start_new_session=os.name != "nt",
-            creationflags=_DETACHED_WINDOWS if os.name == "nt" else 0,
-        )
+    _reap()
+    with _opened_to_append(log) as output:
+        try:
+            child = _popen_detached(command, output, environment, log.parent, _DETACHED_WINDOWS | _BREAKAWAY_WINDOWS)
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            child = _popen_detached(command, output, environment, log.parent, _DETACHED_WINDOWS)
     _CHILDREN[child.pid] = child
     return identity_of(child.pid, nonce)
 
@@ -92,19 +93,27 @@ def helper_environment(threads: int | None = None) -> dict[str, str]:
     """Return the environment of a helper process: this one's, made offline, with a bound number of threads."""
     environment = {**os.environ, **_HELPER_ENVIRONMENT}
     environment["OMP_NUM_THREADS"] = str(threads or max(1, (os.cpu_count() or 2) - 1))
-    # PyInstaller's own library path must not reach programs of the system.
-    if "LD_LIBRARY_PATH_ORIG" in environment:
-        environment["LD_LIBRARY_PATH"] = environment["LD_LIBRARY_PATH_ORIG"]
+    if getattr(sys, "frozen", False):
+        _take_out_of_bundle(environment)
     return environment
 
 
 def identity_of(pid: int, nonce: str) -> ProcessIdentity:
     """Describe a process so that it is not taken for another with the same pid later."""
     try:
-        started = psutil.Process(pid).create_time()
+        started = _start_time(psutil.Process(pid))
     except psutil.Error:
         started = 0.0  # it has ended already; nothing will match this
     return ProcessIdentity(pid=pid, started=started, boot=boot_id(), nonce=nonce)
+
+
+def find_by_nonce(nonce: str) -> ProcessIdentity | None:
+    """Find the process that was started with this nonce, the oldest if it has children; None if there is none."""
+    found = _with_nonce(nonce)
+    if not found:
+        return None
+    oldest = min(found, key=_start_time_or_never)
+    return identity_of(oldest.pid, nonce)
 
 
 def is_alive(identity: ProcessIdentity) -> bool:
@@ -113,48 +122,147 @@ def is_alive(identity: ProcessIdentity) -> bool:
 
 
 def exit_code(identity: ProcessIdentity) -> int | None:
-    """Exit code of a process that this one started; None while it runs or if it was another's child."""
+    """Exit code of a process that this one started, -9 if signal 9 ended it; None while it runs, or if unknown."""
     child = _CHILDREN.get(identity.pid)
     return None if child is None else child.poll()
 
 
 def end_tree(identity: ProcessIdentity, grace_s: float = 0.0) -> None:
-    """End a process and all its descendants: politely, then after `grace_s` seconds by force."""
+    """End a process and all its descendants: politely, then after `grace_s` seconds by force.
+
+    Works for a process that has ended already: what it left behind is found by its nonce.
+    """
     process = _process(identity)
     family = [] if process is None else _family(process)
     if process is not None and grace_s > 0 and os.name != "nt":
         _quietly(process.terminate)
-        psutil.wait_procs([process], timeout=grace_s)
-    for member in family:
-        _quietly(member.kill)
-    for member in _with_nonce(identity.nonce):
-        _quietly(member.kill)
-    psutil.wait_procs(family, timeout=5)
+        wait_until(lambda: _is_over(process), grace_s)
+    for _ in range(_ROUNDS):  # a member may have started another one before it died
+        for member in family:
+            _quietly(member.kill)
+        wait_until(lambda: all(map(_is_over, family)), timeout_s=5)  # noqa: B023 - called at once
+        family = _with_nonce(identity.nonce)
+        if not family:
+            break
+    exit_code(identity)  # so that no zombie stays
+
+
+def family_memory_bytes(identity: ProcessIdentity) -> int:
+    """RAM that a process and its descendants hold now; 0 if it has ended."""
+    process = _process(identity)
+    total = 0
+    for member in [] if process is None else _family(process):
+        try:
+            total += int(member.memory_info().rss)
+        except psutil.Error:
+            continue
+    return total
+
+
+def prefer_as_memory_victim(identity: ProcessIdentity) -> None:
+    """Let the system end this process before the window when memory runs out; only Linux can be told."""
+    try:
+        Path(f"/proc/{identity.pid}/oom_score_adj").write_text("500")
+    except OSError:
+        pass
 
 
 def boot_id() -> str:
-    """Name this boot of the computer; pids are only unique within one."""
+    """Name this boot of the computer; '' where start times are absolute and need none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return str(int(psutil.boot_time()))
+        return ""
 
 
+_ROUNDS = 5
 _CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
 def _process(identity: ProcessIdentity) -> psutil.Process | None:
-    if identity.boot != boot_id():
+    if identity.pid == 0 or identity.boot != boot_id():
         return None
     child = _CHILDREN.get(identity.pid)
     if child is not None and child.poll() is not None:
         return None
     try:
         process = psutil.Process(identity.pid)
-        same = abs(process.create_time() - identity.started) < 0.02 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        same = abs(_start_time(process) - identity.started) < _SAME_START_S
+        # Where start times follow corrections of the clock (macOS), the nonce tells.
+        if not same and not identity.boot and identity.nonce:
+            same = process.environ().get("WHETSTONE_NONCE") == identity.nonce
+    except (psutil.Error, OSError):
         return None
     return process if same else None
+
+
+def _start_time(process: psutil.Process) -> float:
+    """Seconds since boot on Linux, where psutil's own answer moves with the clock; since 1970 elsewhere."""
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+    except OSError:
+        return float(process.create_time())
+    ticks = stat.rpartition(")")[2].split()[19]  # field 22 of proc(5), counted behind the name in brackets
+    return int(ticks) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _start_time_or_never(process: psutil.Process) -> float:
+    try:
+        return _start_time(process)
+    except psutil.Error:
+        return float("inf")
+
+
+def _popen_detached(
+    command: list[str], output: BinaryIO, environment: dict[str, str], folder: Path, windows_flags: int
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=folder,
+        start_new_session=os.name != "nt",
+        creationflags=windows_flags if os.name == "nt" else 0,
+    )
+
+
+if sys.platform == "win32":
+    import _winapi
+    import msvcrt
+
+    def _opened_to_append(log: Path) -> BinaryIO:
+        """Open `log` so that the child too appends: its handle has the right to append and no other.
+
+        With Python's own mode "ab" only this process would, and a log cut short would be filled with zeros.
+        """
+        append, synchronize, share_all, open_always = 0x0004, 0x00100000, 0x1 | 0x2 | 0x4, 4
+        handle = _winapi.CreateFile(str(log), append | synchronize, share_all, 0, open_always, 0x80, 0)
+        return os.fdopen(msvcrt.open_osfhandle(handle, os.O_APPEND | os.O_BINARY), "ab")
+
+else:
+
+    def _opened_to_append(log: Path) -> BinaryIO:
+        return log.open("ab")
+
+
+def _take_out_of_bundle(environment: dict[str, str]) -> None:
+    """Undo what PyInstaller's start did to the environment: a helper starts as a program of its own."""
+    environment["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
+    for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):
+        original = environment.pop(f"{name}_ORIG", None)
+        environment.pop(name, None)
+        if original is not None:
+            environment[name] = original
+
+
+def _reap() -> None:
+    """Collect children that have ended, or each would stay a zombie until this process ends."""
+    for child in list(_CHILDREN.values()):
+        child.poll()
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
@@ -176,6 +284,14 @@ def _with_nonce(nonce: str) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def _is_over(process: psutil.Process) -> bool:
+    """Whether it ended; psutil's own waiting would take the exit code of our children from them."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
 
 
 def _quietly(action: Callable[[], object]) -> None:

@@ -1,0 +1,245 @@
+"""What window, API and commands can ask for: hand in a job, and pause, stop, cancel, continue or delete one.
+
+Writes job folders and requests only; what becomes of them is the supervisor's. All functions may take a
+moment (they touch the disk) and all speak of problems in words.
+"""
+
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+
+from desktop_app import paths, process
+from desktop_app.domain.job import make_job_id
+from desktop_app.domain.spec import JobSpec
+from desktop_app.errors import JobError, SpecError, StorageError
+from desktop_app.job_folder import JobFolder, Request, create_job_folder
+from desktop_app.storage.index import Index
+
+from .recovery import TRASH_PREFIX
+
+_PATH_FIELDS = ("model", "reference", "data", "output")
+
+
+def submit(spec: JobSpec) -> str:
+    """Hand in a job and make sure that it will be worked on; return its id.
+
+    Relative paths in the spec are taken from the current folder.
+
+    Raises:
+        SpecError: a path in the spec cannot be what it should be.
+        StorageError: the job folder cannot be written.
+        JobError: no supervisor could be started; the job stays queued.
+    """
+    spec = with_absolute_paths(spec)
+    _check_paths(spec)
+    folder = create_job_folder(paths.jobs_dir(), make_job_id(spec, datetime.now()), spec)
+    ensure_supervisor()
+    return folder.id
+
+
+def with_absolute_paths(spec: JobSpec) -> JobSpec:
+    """Return the spec with every path made absolute: a worker runs in its own folder."""
+    absolute = {
+        name: str(Path(value).expanduser().absolute())
+        for name in _PATH_FIELDS
+        if isinstance(value := getattr(spec, name, None), str)
+    }
+    return spec.model_copy(update=absolute)
+
+
+def ensure_supervisor() -> None:
+    """Start a supervisor; it leaves by itself if another one does the work or nothing is to be done.
+
+    Raises:
+        JobError: if it cannot be started.
+    """
+    try:
+        process.start_detached(process.own_command("--supervise"), paths.logs_dir() / "supervisor.log")
+    except OSError as error:
+        raise JobError(
+            f"The process that runs jobs cannot be started: {error}.",
+            "The job is kept; it is worked on when Whetstone is started the next time.",
+        ) from error
+
+
+def pause(job_id: str) -> None:
+    """Let a job hold still; one that waits is held back.
+
+    Raises:
+        JobError: there is no such job, or it has ended.
+    """
+    _unfinished(job_id, "paused").ask(Request.PAUSE)
+    ensure_supervisor()
+
+
+def resume(job_id: str) -> None:
+    """Let a paused job go on.
+
+    Raises:
+        JobError: there is no such job, or it has ended.
+    """
+    _unfinished(job_id, "resumed").take_back(Request.PAUSE)
+    ensure_supervisor()
+
+
+def stop(job_id: str) -> None:
+    """Let a job save what it has and end; one that waits is cancelled.
+
+    Raises:
+        JobError: there is no such job, or it has ended.
+    """
+    _unfinished(job_id, "stopped").ask(Request.STOP)
+    ensure_supervisor()
+
+
+def cancel(job_id: str) -> None:
+    """End a job without keeping a result.
+
+    Raises:
+        JobError: there is no such job, or it has ended.
+    """
+    _unfinished(job_id, "cancelled").ask(Request.CANCEL)
+    ensure_supervisor()
+
+
+def run_on(job_id: str) -> None:
+    """Continue a fine-tuning that ended without a result from its newest checkpoint, in the same folder.
+
+    Raises:
+        JobError: there is no such job, it has not ended, has a result, or is no fine-tuning.
+        SpecError: its spec cannot be read.
+    """
+    folder = folder_of(job_id)
+    outcome = folder.read_outcome()
+    if not folder.has_outcome:
+        raise JobError(f"Job {job_id} has not ended.", "Only a job that ended can go on; a paused one is resumed.")
+    if outcome is not None and outcome.state.value == "succeeded":
+        raise JobError(f"Job {job_id} has its result.", "Run it again with the same settings instead.")
+    if folder.read_spec().kind != "finetune":
+        raise JobError(
+            f"Job {job_id} is no fine-tuning and has no checkpoints.", "Run it again with the same settings instead."
+        )
+    try:
+        _keep_unannounced_result(folder)
+        for request in Request:
+            folder.take_back(request)
+        folder.forget_process()
+        folder.forget_outcome()  # last: this is what queues it
+    except OSError as error:
+        raise StorageError(
+            f"Job {job_id} cannot go on: {error}.", "Make its folder writable: " + str(folder.path)
+        ) from error
+    ensure_supervisor()
+
+
+def delete(job_id: str) -> None:
+    """Remove a job that ended from the history, with its whole folder. A result elsewhere stays.
+
+    Raises:
+        JobError: there is no such job, or it has not ended.
+        StorageError: its files cannot be removed.
+    """
+    if not _is_name(job_id):
+        raise _unknown(job_id)
+    folder = JobFolder(paths.jobs_dir() / job_id)
+    index = Index(paths.index_file())
+    if not folder.path.is_dir():
+        row = index.job(job_id)
+        if row is None:
+            raise _unknown(job_id)
+        if not row.state.is_terminal:
+            raise _not_ended(job_id)
+        index.remove(job_id)
+        return
+    if not folder.has_outcome:
+        raise _not_ended(job_id)
+    trash = folder.path.with_name(f"{TRASH_PREFIX}{job_id}")
+    try:
+        folder.path.rename(trash)  # from here on it is deleted, whatever happens; a supervisor finishes it
+    except OSError as error:
+        raise StorageError(
+            f"{folder.path} cannot be removed: {error.strerror}.", "Close programs that use its files, then try again."
+        ) from error
+    index.remove(job_id)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def set_note(job_id: str, note: str) -> None:
+    """Keep the user's own words about a job, in its folder and in the index.
+
+    Raises:
+        JobError: there is no such job.
+        StorageError: they cannot be written.
+    """
+    folder = folder_of(job_id)
+    try:
+        folder.write_note(note)
+    except OSError as error:
+        raise StorageError(f"The note cannot be written: {error.strerror}.", "Free some space.") from error
+    Index(paths.index_file()).set_note(job_id, note)
+
+
+def folder_of(job_id: str) -> JobFolder:
+    """Return the folder of a job.
+
+    Raises:
+        JobError: there is no such job.
+    """
+    folder = JobFolder(paths.jobs_dir() / job_id)
+    if not _is_name(job_id) or not folder.spec_file.is_file():
+        raise _unknown(job_id)
+    return folder
+
+
+def _is_name(job_id: str) -> bool:
+    """Ids come from HTTP and the command line: one must never lead out of the jobs folder."""
+    return bool(job_id) and Path(job_id).name == job_id and not job_id.startswith(".") and "\\" not in job_id
+
+
+def _unfinished(job_id: str, wanted: str) -> JobFolder:
+    folder = folder_of(job_id)
+    if folder.has_outcome:
+        raise JobError(f"Job {job_id} has ended and cannot be {wanted}.", "Run it again with the same settings.")
+    return folder
+
+
+def _unknown(job_id: str) -> JobError:
+    return JobError(f"There is no job {job_id!r}.", "See all of them in the history, or by the command 'jobs'.")
+
+
+def _not_ended(job_id: str) -> JobError:
+    return JobError(f"Job {job_id} has not ended.", "Cancel it first, then delete it.")
+
+
+def _keep_unannounced_result(folder: JobFolder) -> None:
+    """Move away a result whose worker died before it could say so: the continued run writes its own."""
+    result = folder.path / "result"
+    if result.exists():
+        result.rename(folder.path / f"result-before-{int(time.time())}")
+
+
+def _check_paths(spec: JobSpec) -> None:
+    for name in ("model", "reference"):
+        model = getattr(spec, name, None)
+        if model is not None and not Path(model).is_dir():
+            what = "is a file" if Path(model).exists() else "does not exist"
+            raise SpecError(f"{name}: {model} {what}.", "Name the folder that holds config.json.", name)
+    data = getattr(spec, "data", None)
+    if data is not None and not Path(data).is_file():
+        what = "is a folder" if Path(data).exists() else "does not exist"
+        raise SpecError(f"data: {data} {what}.", "Name a JSONL, JSON, CSV, Parquet or text file.", "data")
+    output = getattr(spec, "output", None)
+    if output is not None:
+        _check_output(Path(output))
+
+
+def _check_output(output: Path) -> None:
+    try:
+        is_taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
+    except OSError as error:
+        raise SpecError(
+            f"output: {output} cannot be read: {error.strerror}.", "Choose another folder.", "output"
+        ) from (error)
+    if is_taken:
+        raise SpecError(f"output: {output} exists already.", "Choose another folder, or move that one away.", "output")

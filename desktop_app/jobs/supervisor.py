@@ -1,0 +1,202 @@
+"""The process that owns the queue: starts workers one at a time, oldest job first, and alone judges their ends.
+
+It lives while there is work and holds an operating-system lock meanwhile. Everything it knows stands in the
+job folders, so it may be killed at any moment and the next one goes on.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from desktop_app import paths
+from desktop_app.domain.job import Job, JobState
+from desktop_app.errors import AppError, StorageError, error_kind
+from desktop_app.job_folder import JobFolder, Outcome, Request, job_folders
+from desktop_app.os_lock import OsLock
+from desktop_app.storage.index import Index
+
+from .attempt import Attempt, Graces, abandon, adopt, begin, folder_gone
+from .ledger import Ledger
+from .recovery import clear_litter
+from .row import queued_row
+
+_STEP_S = 0.2
+_SCAN_SHARE = 20  # looking for new folders takes at most one part in so many of the time
+_LOG = logging.getLogger(__name__)
+
+
+def run_supervisor() -> int:
+    """Work off the queue; return 0 when nothing is left or another supervisor does it, 2 for a told problem.
+
+    A supervisor that finds the lock taken stays until the holder has taken up every new folder or is gone.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    jobs = paths.make_private_dir(paths.jobs_dir())
+    try:
+        with OsLock(paths.supervisor_lock()) as lock:
+            index = Index(paths.index_file())
+            while not lock.acquire():
+                if is_all_taken_up(index, jobs):
+                    return 0
+                time.sleep(_STEP_S)
+            lock.note(f"{os.getpid()}\n")
+            Supervisor(lock, index, jobs).run()
+    except AppError as error:
+        _LOG.error("%s", error)
+        return 2
+    return 0
+
+
+def is_all_taken_up(index: Index, jobs: Path) -> bool:
+    """Whether every job that has not ended stands in the index as one that has not."""
+    for folder in unfinished_folders(jobs):
+        row = index.job(folder.id)
+        if row is None or row.state.is_terminal:
+            return False
+    return True
+
+
+class Supervisor:
+    """The holder of the lock."""
+
+    def __init__(self, lock: OsLock, index: Index, jobs: Path, graces: Graces | None = None) -> None:
+        self._lock = lock
+        self._jobs = jobs
+        self._graces = graces or Graces()
+        self._ledger = Ledger(index, jobs)
+        self._waiting: dict[str, Job] = {}
+        self._attempts: dict[str, Attempt] = {}
+        self._next_scan = 0.0
+
+    def run(self) -> None:
+        """Work until nothing is left to do, free the lock, and look once more before leaving."""
+        clear_litter(self._jobs)
+        while True:
+            self._work()
+            self._lock.release()
+            if not self._has_work() or not self._lock.acquire():
+                return
+
+    def _work(self) -> None:
+        while True:
+            self._ledger.keep_up()
+            self._take_up_new()
+            for job_id, attempt in list(self._attempts.items()):
+                self._step(job_id, attempt)
+            for row in list(self._waiting.values()):
+                self._obey_waiting(row)
+            self._start_next()
+            if not self._has_work() and not self._ledger.is_behind():
+                return
+            time.sleep(_STEP_S)
+
+    def _has_work(self) -> bool:
+        return bool(self._attempts or self._startable() or self._new_folders())
+
+    # New job folders, and those of an earlier supervisor.
+
+    def _take_up_new(self) -> None:
+        begin_s = time.monotonic()
+        if begin_s < self._next_scan:
+            return
+        for folder in self._new_folders():
+            self._guarded(folder, self._take_up)
+        end_s = time.monotonic()
+        self._next_scan = end_s + _SCAN_SHARE * (end_s - begin_s)
+
+    def _new_folders(self) -> list[JobFolder]:
+        known = {*self._waiting, *self._attempts, *self._ledger.unwritten}
+        return [folder for folder in unfinished_folders(self._jobs) if folder.id not in known]
+
+    def _take_up(self, folder: JobFolder) -> None:
+        identity = folder.read_process()
+        attempt = adopt(folder, identity, self._graces) if identity is not None else None
+        if attempt is not None:
+            _LOG.info("%s: adopted", folder.id)
+            self._attempts[folder.id] = attempt
+            self._ledger.put(attempt.row)
+            return
+        row = queued_row(folder)
+        self._ledger.put(row)
+        folder.read_spec()  # a broken one fails now, not when its turn comes
+        self._waiting[folder.id] = row
+
+    # Jobs that wait for their turn.
+
+    def _obey_waiting(self, row: Job) -> None:
+        folder = self._folder(row.id)
+        if not folder.spec_file.exists():  # deleted by hand
+            del self._waiting[row.id]
+            self._ledger.settle(folder, row, folder_gone(folder))
+        elif folder.is_asked(Request.CANCEL) or folder.is_asked(Request.STOP):
+            del self._waiting[row.id]
+            self._ledger.settle(folder, row, Outcome(state=JobState.CANCELLED, ended=time.time()))
+        else:
+            is_held = folder.is_asked(Request.PAUSE)
+            now = replace(row, state=JobState.PAUSED if is_held else JobState.QUEUED)
+            self._waiting[row.id] = now
+            self._ledger.put(now)
+
+    def _startable(self) -> list[Job]:
+        """Jobs that wait and are not held back, the oldest first."""
+        free = [row for row in self._waiting.values() if not self._folder(row.id).is_asked(Request.PAUSE)]
+        return sorted(free, key=lambda row: (row.created, row.id))
+
+    def _start_next(self) -> None:
+        startable = self._startable()
+        if self._attempts or not startable:
+            return
+        row = self._waiting.pop(startable[0].id)
+        self._guarded(self._folder(row.id), self._start)
+
+    def _start(self, folder: JobFolder) -> None:
+        attempt = begin(folder, self._graces)
+        _LOG.info("%s: started", folder.id)
+        self._attempts[folder.id] = attempt
+        self._ledger.put(attempt.row)
+
+    # Jobs at work.
+
+    def _step(self, job_id: str, attempt: Attempt) -> None:
+        try:
+            outcome = attempt.step()
+        except Exception as error:  # noqa: BLE001 - one job that cannot be read must not end the queue
+            outcome = None if attempt.is_alive() else _told(error)
+            _LOG.exception("%s: cannot be followed", job_id)
+        if outcome is None:
+            self._ledger.put_progress(attempt.row)
+            return
+        del self._attempts[job_id]
+        self._ledger.settle(attempt.folder, attempt.row, outcome)
+
+    def _guarded(self, folder: JobFolder, action: Callable[[JobFolder], None]) -> None:
+        """Run `action`; a job for which it fails has failed, the queue goes on."""
+        try:
+            action(folder)
+        except Exception as error:  # noqa: BLE001 - one bad folder must not end the queue
+            _LOG.exception("%s: cannot be started", folder.id)
+            abandon(folder)
+            self._ledger.settle(folder, queued_row(folder), _told(error))
+
+    def _folder(self, job_id: str) -> JobFolder:
+        return JobFolder(self._jobs / job_id)
+
+
+def unfinished_folders(jobs: Path) -> Iterator[JobFolder]:
+    """All job folders without an outcome."""
+    return (folder for folder in job_folders(jobs) if not folder.has_outcome)
+
+
+def _told(error: Exception) -> Outcome:
+    if isinstance(error, AppError):
+        message, hint = error.message, error.hint
+    elif isinstance(error, OSError):
+        error = StorageError(f"The job's folder cannot be used: {error}.", "Check the disk and the folder's rights.")
+        message, hint = error.message, error.hint
+    else:
+        message, hint = f"{type(error).__name__}: {error}", "This is a fault of Whetstone; please report it."
+    return Outcome(state=JobState.FAILED, ended=time.time(), error=error_kind(error), message=message, hint=hint)
