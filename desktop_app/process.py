@@ -65,7 +65,7 @@ def start_detached(command: list[str], log: Path, nonce: str = "", threads: int 
     """
     environment = {**helper_environment(threads), "WHETSTONE_NONCE": nonce}
     make_private_dir(log.parent)
-    _reap()
+    reap()
     with _opened_to_append(log) as output:
         try:
             child = _popen_detached(command, output, environment, log.parent, _DETACHED_WINDOWS | _BREAKAWAY_WINDOWS)
@@ -157,6 +157,12 @@ def family_memory_bytes(identity: ProcessIdentity) -> int:
         except psutil.Error:
             continue
     return total
+
+
+def reap() -> None:
+    """Collect children that have ended, or each would stay a zombie until this process ends."""
+    for child in list(_CHILDREN.values()):
+        child.poll()
 
 
 def prefer_as_memory_victim(identity: ProcessIdentity) -> None:
@@ -257,12 +263,6 @@ def _take_out_of_bundle(environment: dict[str, str]) -> None:
         environment.pop(name, None)
         if original is not None:
             environment[name] = original
-
-
-def _reap() -> None:
-    """Collect children that have ended, or each would stay a zombie until this process ends."""
-    for child in list(_CHILDREN.values()):
-        child.poll()
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:

@@ -1,16 +1,16 @@
 """A worker without torch: behaves as the job's name says, for example 'steps=5 step_s=0.1 end=segv at=3'.
 
-    steps, step_s   how many steps of how many seconds
-    logs            lines printed per step
-    checkpoint      steps between checkpoints
-    end, at         how it ends at step `at`: ok, fail, bug (traceback), exit, segv, kill, hang
-    ignore          1: does not look at requests
-    save_s          seconds it takes to save when told to stop
-    children        processes it leaves behind, every second one in a session of its own
-    garbage         1: prints and writes things that are no text and no event
-    mute            1: never says that it has started
-    spoil           1: damages its result after it was finished
-    linger_s        seconds it stays after its last event
+steps, step_s   how many steps of how many seconds
+logs            lines printed per step
+checkpoint      steps between checkpoints
+end, at         how it ends at step `at`: ok, fail, bug (traceback), exit, segv, kill, hang
+ignore          1: does not look at requests
+save_s          seconds it takes to save when told to stop
+children        processes it leaves behind, every second one in a session of its own
+garbage         1: prints and writes things that are no text and no event
+mute            1: never says that it has started
+spoil           1: damages its result after it was finished
+linger_s        seconds it stays after its last event
 """
 
 import json
@@ -128,7 +128,9 @@ class FakeWorker:
 
     def leave_children(self) -> None:
         for number in range(self.options["children"]):
-            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=bool(number % 2))
+            subprocess.Popen(
+                [sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=bool(number % 2)
+            )
 
     def newest_checkpoint(self) -> int:
         folder = self.folder / "checkpoints"

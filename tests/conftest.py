@@ -1,0 +1,38 @@
+"""What all tests share: a data folder of their own, in which nothing is left running."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from desktop_app.process import reap
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Make an own data folder the program's; afterwards end every process that still works in it."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(folder))
+    yield folder
+    for process in processes_of(folder):
+        try:
+            process.kill()
+            process.wait(10)
+        except psutil.Error:
+            pass
+    reap()
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """All processes that were started for this data folder, but the tests' own."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            is_ours = process.environ().get("WHETSTONE_DATA_DIR") == str(folder)
+            if is_ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
