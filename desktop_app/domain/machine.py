@@ -19,7 +19,8 @@ class Gpu(Value):
 class MachineSample(Value):
     """One look at the computer. `time` is Unix seconds, `cpu` 0 to 100 % of all cores, memory in bytes.
 
-    `gpu_problem` says in words why no GPU is told, '' if there simply is none.
+    `gpu_problem` says in words why no GPU is told, '' if there simply is none. `process_memory` is what the
+    process that wrote the sample holds itself, None where that is nobody's question.
     """
 
     time: float
@@ -28,3 +29,4 @@ class MachineSample(Value):
     memory_used: int
     gpus: tuple[Gpu, ...] = ()
     gpu_problem: str = ""
+    process_memory: int | None = None

@@ -1,0 +1,16 @@
+"""What a job hands back when it is done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+Summary = dict[str, float | str | bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A verified result folder, figures for the history, and what was checked with its finding."""
+
+    result: Path
+    summary: Summary
+    checks: dict[str, str]
+    stopped_early: bool = False

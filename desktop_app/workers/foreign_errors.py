@@ -1,0 +1,127 @@
+"""Say in words what torch, transformers, peft and safetensors mean by their exceptions.
+
+Told apart by type name and message, so that nothing heavy is imported; what is not known here is a bug.
+"""
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from desktop_app.errors import AppError, HardwareError, ModelError, SpecError, StorageError
+
+_NO_SPACE_MARKS = ("No space left", "Disk quota exceeded", "inline_container.cc", "unexpected pos")
+_SMALLER = "Choose a smaller batch_size or max_length, activation_checkpointing, or QLoRA; or close other programs."
+
+
+@contextmanager
+def foreign_errors_in_words() -> Iterator[None]:
+    """Turn what may go wrong anywhere in a job (memory, disk, GPU) into an AppError.
+
+    Raises:
+        AppError: instead of the library's own exception; other exceptions pass.
+    """
+    try:
+        yield
+    except AppError:
+        raise
+    except Exception as error:
+        known = _in_words(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+@contextmanager
+def loader_errors_in_words(folder: Path) -> Iterator[None]:
+    """Turn what loaders raise about a model folder into a ModelError.
+
+    Raises:
+        AppError: instead of the library's own exception.
+    """
+    try:
+        yield
+    except AppError:
+        raise
+    except Exception as error:
+        known = _in_words(error)
+        if known is not None:
+            raise known from error
+        if isinstance(error, OSError | ValueError | KeyError | RuntimeError | NotImplementedError):
+            raise ModelError(
+                f"{folder} cannot be loaded: {_first_sentence(error)}",
+                "Get the model again from where it came from, or choose another one.",
+            ) from error
+        raise
+
+
+def _in_words(error: BaseException) -> AppError | None:
+    """Look at an exception and at what caused it; None if nobody foresaw it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        known = _memory(seen) or _disk(seen) or _gpu(seen) or _model(seen) or _adapter(seen)
+        if known is not None:
+            return known
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _memory(error: BaseException) -> AppError | None:
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError":
+        wanted = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", text)
+        more = f" It wanted {wanted.group(1)} more." if wanted else ""
+        return HardwareError(f"The memory of the GPU is full.{more}", _SMALLER)
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
+        wanted = re.search(r"allocate (\d+) bytes", text)
+        more = f" It wanted {int(wanted.group(1)) / 2**30:.1f} GiB more." if wanted else ""
+        return HardwareError(f"The computer's memory (RAM) is full.{more}", _SMALLER)
+    return None
+
+
+def _disk(error: BaseException) -> AppError | None:
+    is_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+    if is_full or any(mark in str(error) for mark in _NO_SPACE_MARKS):
+        return StorageError(
+            "The disk is full; the files of this job could not be written.", "Free some space, then run it again."
+        )
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return StorageError(f"{error.filename} cannot be written: {error.strerror}.", "Choose another output folder.")
+    return None
+
+
+def _gpu(error: BaseException) -> AppError | None:
+    text = str(error)
+    if "no kernel image is available" in text:
+        return HardwareError("This build of PyTorch has no code for this GPU.", "Install a PyTorch build that fits it.")
+    if isinstance(error, RuntimeError) and ("CUDA error" in text or "CUDA driver" in text or "NVIDIA driver" in text):
+        return HardwareError(f"The GPU does not work: {_first_sentence(error)}", "Update its driver, or use the CPU.")
+    return None
+
+
+def _model(error: BaseException) -> AppError | None:
+    if type(error).__name__ == "SafetensorError":
+        return ModelError(f"A weight file is damaged: {_first_sentence(error)}", "Get the model again.")
+    return None
+
+
+def _adapter(error: BaseException) -> AppError | None:
+    text = str(error)
+    if type(error).__name__ == "NoMatchingPeftModuleError" or ("Target modules" in text and "not found" in text):
+        return SpecError(
+            f"target_modules: the model has no such layers. {_first_sentence(error)}",
+            "Use 'all-linear', or names such as q_proj.",
+            "target_modules",
+        )
+    if "adapter on `lm_head` is not supported" in text:
+        return SpecError(
+            "target_modules: the output layer lm_head cannot get an adapter.", "Leave it out.", "target_modules"
+        )
+    return None
+
+
+def _first_sentence(error: BaseException) -> str:
+    line = " ".join(str(error).split()) or type(error).__name__
+    sentence = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
+    return sentence if len(sentence) <= 300 else sentence[:297] + "..."

@@ -1,0 +1,203 @@
+"""A worker's voice and ear: appends events to its job folder and heeds what the user asks there.
+
+Knows nothing of models. Progress and metrics that come too fast are held back, but the last one of each
+kind always arrives: before the next other event, with the next machine sample, or on closing.
+"""
+
+import errno
+import os
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any, Literal
+
+import psutil
+
+from desktop_app.domain.event import Event, Metric, Notice, Paused, Progress, Resumed, Stage, parse_event
+from desktop_app.domain.machine import MachineSample
+from desktop_app.errors import StorageError
+from desktop_app.job_folder import JobFolder, Request
+
+_PROGRESS_GAP_S = 0.2
+_METRIC_GAP_S = 0.05
+_PAUSE_LOOK_S = 0.1
+_TAIL_BYTES = 65_536
+# Given back when the disk is full, so that the job's last word can still be written.
+_RESERVE_BYTES = 65_536
+_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+class CancelledByUser(BaseException):
+    """The user asked to end without a result; no `except Exception` of a library may swallow it."""
+
+
+class Reporter:
+    """Events out, requests in. Usable from several threads."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        """Open the folder's event file and go on after the last event of an earlier attempt.
+
+        Raises:
+            StorageError: the job folder cannot be written.
+        """
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._held: dict[str, tuple[float, type[Event], dict[str, Any]]] = {}
+        self._written_at: dict[str, float] = {}
+        self._is_terminated = False
+        self._reserve = folder.path / ".reserve"
+        try:
+            self._file = os.open(
+                folder.events_file, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600
+            )
+            self._seq = self._next_seq()
+            self._reserve.write_bytes(os.urandom(_RESERVE_BYTES))
+        except OSError as error:
+            raise StorageError(
+                f"{folder.path} cannot be written: {error.strerror}.", "Make the data folder writable, or free space."
+            ) from error
+
+    def emit(self, kind: type[Event], **fields: Any) -> None:
+        """Append an event now, after everything that is held back.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with self._lock:
+            self._write_held()
+            self._write(kind, time.time(), fields)
+
+    def stage(self, text: str) -> None:
+        """Say what is being done now."""
+        self.emit(Stage, text=text)
+
+    def notice(self, text: str, level: Literal["info", "warning"] = "info") -> None:
+        """Tell the user something that is no failure."""
+        self.emit(Notice, text=text, level=level)
+
+    def progress(self, done: float, total: float, unit: str, **more: Any) -> None:
+        """Say how far the job is; fields as in `Progress`."""
+        self._offer("progress", _PROGRESS_GAP_S, Progress, {"done": done, "total": total, "unit": unit, **more})
+
+    def metric(self, step: int, values: dict[str, float]) -> None:
+        """Record finite values at a step; values of other names do not displace each other."""
+        self._offer(" ".join(sorted(values)), _METRIC_GAP_S, Metric, {"step": step, "values": values})
+
+    def sample(self, sample: MachineSample) -> None:
+        """Append a look at the computer to `machine.jsonl`, and whatever is held back to the events."""
+        with self._lock:
+            self._write_held()
+        with self._folder.machine_file.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(sample.model_dump_json() + "\n")
+
+    def obey_signals(self) -> None:
+        """Take the system's request to end (SIGTERM) for 'stop and save'; only for jobs that can save."""
+
+        def remember(signal_number: int, frame: FrameType | None) -> None:
+            self._is_terminated = True
+
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, remember)
+
+    @property
+    def is_stop_asked(self) -> bool:
+        """Whether the job should save what it has and end."""
+        return self._is_terminated or self._folder.is_asked(Request.STOP)
+
+    @property
+    def is_terminated(self) -> bool:
+        """Whether it was the system that asked, not the user."""
+        return self._is_terminated
+
+    def heed(self, step: int = 0) -> bool:
+        """Do what the user asks: hold still while paused; return whether to save and end.
+
+        Raises:
+            CancelledByUser: the user cancelled.
+        """
+        self.heed_cancel()
+        if self._folder.is_asked(Request.PAUSE) and not self.is_stop_asked:
+            self.emit(Paused, step=step)
+            while self._folder.is_asked(Request.PAUSE) and not self.is_stop_asked:
+                time.sleep(_PAUSE_LOOK_S)
+                self.heed_cancel()
+            self.emit(Resumed, step=step)
+        return self.is_stop_asked
+
+    def heed_cancel(self) -> None:
+        """Look whether the user cancelled; cheap.
+
+        Raises:
+            CancelledByUser: if so.
+        """
+        if self._folder.is_asked(Request.CANCEL):
+            raise CancelledByUser
+
+    def close(self) -> None:
+        """Write what is held back and close the files."""
+        with self._lock:
+            try:
+                self._write_held()
+            except StorageError:
+                pass  # the last event has been written already, or never will be
+            os.close(self._file)
+            self._reserve.unlink(missing_ok=True)
+
+    def _next_seq(self) -> int:
+        """Find where an earlier attempt ended; a line that it left torn is closed so that it harms nothing."""
+        size = os.fstat(self._file).st_size
+        os.lseek(self._file, max(0, size - _TAIL_BYTES), os.SEEK_SET)
+        tail = os.read(self._file, _TAIL_BYTES)
+        if tail and not tail.endswith(b"\n"):
+            os.write(self._file, b"\n")
+        for line in reversed(tail.split(b"\n")):
+            event = parse_event(line)
+            if event is not None:
+                return event.seq + 1
+        return 0
+
+    def _offer(self, key: str, gap_s: float, kind: type[Event], fields: dict[str, Any]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if now - self._written_at.get(key, -gap_s) < gap_s:
+                self._held[key] = (time.time(), kind, fields)
+                return
+            self._held.pop(key, None)
+            self._written_at[key] = now
+            self._write(kind, time.time(), fields)
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, {}
+        for key, (when, kind, fields) in held.items():
+            self._written_at[key] = time.monotonic()
+            self._write(kind, when, fields)
+
+    def _write(self, kind: type[Event], when: float, fields: dict[str, Any]) -> None:
+        line = (kind(seq=self._seq, time=when, **fields).model_dump_json() + "\n").encode()
+        try:
+            self._append(line)
+        except OSError as error:
+            raise StorageError(
+                f"{self._folder.events_file} cannot be written: {error.strerror}.", "Free some space."
+            ) from error
+        self._seq += 1
+
+    def _append(self, line: bytes) -> None:
+        """Append with one call, so that no reader sees a mix; give back the reserve if the disk is full."""
+        written = 0
+        try:
+            written = os.write(self._file, line)
+        except OSError as error:
+            if error.errno not in _NO_SPACE:
+                raise
+        if written == len(line):
+            return
+        self._reserve.unlink(missing_ok=True)
+        if os.write(self._file, b"\n" + line if written else line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def process_memory_bytes() -> int:
+    """Return the resident memory of this process."""
+    return int(psutil.Process().memory_info().rss)
