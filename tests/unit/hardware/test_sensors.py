@@ -1,0 +1,78 @@
+"""The computer is described, and every way in which a GPU can fail is told in words without delaying anyone."""
+
+import sys
+import time
+
+import pytest
+
+from desktop_app.hardware import nvml
+from desktop_app.hardware.nvml import GpuReading, Nvml
+from desktop_app.hardware.sensors import GpuSensor, machine_sample
+from tests.fakes import pynvml as fake_pynvml
+
+
+@pytest.fixture(autouse=True)
+def fake_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml)
+    monkeypatch.setenv("FAKE_NVML", "")
+
+
+def test_processor_and_memory_are_plausible() -> None:
+    sample = machine_sample()
+    assert 0 <= sample.cpu <= 100
+    assert 0 < sample.memory_used < sample.memory_total
+    assert abs(sample.time - time.time()) < 60
+
+
+def test_a_gpu_is_described_and_a_reading_it_lacks_left_out() -> None:
+    (gpu,) = Nvml().read().gpus
+    assert (gpu.name, gpu.memory_total, gpu.memory_used, gpu.load) == ("Fake RTX", 8 * 2**30, 2**30, 42)
+    assert (gpu.temperature, gpu.power, gpu.driver) == (61, None, "580.65.06")
+
+
+CODES = [1, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 23, 28, 999, 77]
+
+
+def test_each_error_has_its_own_sentence_with_a_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvml, "driver_is_installed", lambda: True)
+    problems = []
+    for code in CODES:
+        monkeypatch.setenv("FAKE_NVML", str(code))
+        reading = Nvml().read()
+        assert reading.gpus == ()
+        assert reading.problem.count(".") >= 2, reading.problem
+        problems.append(reading.problem)
+    assert len(set(problems)) == len(CODES)
+    assert "77" in problems[-1]
+
+
+def test_no_driver_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvml, "driver_is_installed", lambda: False)
+    monkeypatch.setenv("FAKE_NVML", "12")
+    assert Nvml().read() == GpuReading()
+
+
+def test_a_gpu_that_disappears_is_told_and_found_again_when_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Nvml()
+    assert len(connection.read().gpus) == 1
+    monkeypatch.setenv("FAKE_NVML", "none")
+    assert "has disappeared; there was one before" in connection.read().problem
+    monkeypatch.setenv("FAKE_NVML", "15")
+    assert "was lost" in connection.read().problem
+    monkeypatch.setenv("FAKE_NVML", "")
+    assert len(connection.read().gpus) == 1
+
+
+def test_a_driver_that_hangs_delays_once_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_NVML", "hang")
+    sensor = GpuSensor()
+    assert "has not answered for 1 s" in sensor.read(0.2).problem
+    start = time.monotonic()
+    for _ in range(20):
+        assert "has not answered" in sensor.read(0.2).problem
+    assert time.monotonic() - start < 2  # twenty waits of 0.2 s would take 4
+
+
+def test_a_binding_that_breaks_does_not_hide_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fake_pynvml, "nvmlDeviceGetName", lambda handle: 1 // 0)
+    assert "ZeroDivisionError" in GpuSensor().read(5).problem
