@@ -12,7 +12,7 @@ from desktop_app.errors import StorageError
 from desktop_app.job_folder import JobFolder, Outcome
 from desktop_app.storage.index import Index
 
-from .recovery import bring_index_in_step
+from .recovery import bring_index_in_step, clear_litter
 from .row import after_outcome
 
 _PROGRESS_EVERY_S = 0.5
@@ -80,6 +80,7 @@ class Ledger:
     def _fill(self) -> None:
         try:
             bring_index_in_step(self._index, self._jobs)
+            clear_litter(self._jobs)  # after it: a cut short deletion has its row removed first
         except StorageError as error:
             _LOG.error("%s", error)
             self._next_retry = time.monotonic() + _RETRY_S

@@ -21,7 +21,6 @@ from desktop_app.storage.index import Index
 
 from .attempt import Attempt, Graces, abandon, adopt, begin, folder_gone
 from .ledger import Ledger
-from .recovery import clear_litter
 from .row import queued_row
 
 _STEP_S = 0.2
@@ -74,7 +73,6 @@ class Supervisor:
 
     def run(self) -> None:
         """Work until nothing is left to do, free the lock, and look once more before leaving."""
-        clear_litter(self._jobs)
         while True:
             self._work()
             self._lock.release()

@@ -1,0 +1,53 @@
+"""A hundred kills at random moments: no lost row, no false end, no orphan."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import processes_of
+
+ROOT = Path(__file__).parents[2]
+SEEDS = (1, 2, 3, 4)
+KILLS_EACH = 25
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[list[Path]]:
+    places = [tmp_path / str(seed) / "data" for seed in SEEDS]
+    yield places
+    for place in places:
+        for process in processes_of(place):
+            try:
+                process.kill()
+            except psutil.Error:
+                pass
+
+
+def test_a_hundred_kills(folders: list[Path]) -> None:
+    storms = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.flow.kill_storm", str(seed), str(KILLS_EACH)],
+            cwd=ROOT,
+            env={**os.environ, "WHETSTONE_DATA_DIR": str(folder)},
+            stdout=subprocess.PIPE,
+        )
+        for seed, folder in zip(SEEDS, folders, strict=True)
+    ]
+    kills = 0
+    for storm, folder in zip(storms, folders, strict=True):
+        output, _ = storm.communicate()
+        log = (folder / "logs" / "supervisor.log").read_text()[-4000:]
+        assert storm.returncode == 0, log
+        found = json.loads(output)
+        print(found)
+        assert found["lost_rows"] == found["false_ends"] == found["orphans"] == [], (found, log)
+        assert found["integrity"] == "ok"
+        assert found["worker"] and found["supervisor"] and found["states"].get("succeeded")
+        kills += found["worker"] + found["supervisor"]
+    assert kills == len(SEEDS) * KILLS_EACH
