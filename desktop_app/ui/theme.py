@@ -5,6 +5,8 @@ which NiceGUI declares after Quasar's layer and before Tailwind's: our rules bea
 `!important`, and a Tailwind class on one element still beats our rule.
 """
 
+from typing import Any
+
 from nicegui import app, ui
 
 LIGHT = {
@@ -82,6 +84,7 @@ BASE = """
   .c-good { color: var(--good) }  .c-warn { color: var(--warn) }  .c-bad { color: var(--bad) }
   .box { border: 1px solid var(--line); border-radius: 8px; background: var(--page) }
   .well { background: var(--well) }
+  .banner { background: var(--bad-soft); border-radius: 8px; padding: 12px 16px }
   .rule-b { border-bottom: 1px solid var(--line) }  .rule-t { border-top: 1px solid var(--line) }  .rule-l { border-left: 1px solid var(--line) }
   .dot { width: 8px; height: 8px; border-radius: 50%; flex: none; background: currentColor }
   .chart-fill { flex: 1 1 0; height: auto; overflow: hidden }  /* basis 0: else chart and box grow each other */
@@ -160,6 +163,9 @@ FRAME = """
   .frame { display: grid; grid-template: 1fr 28px / 176px 1fr; height: 100vh; width: 100vw; overflow: hidden; gap: 0 }
   .nav { background: var(--side); border-right: 1px solid var(--line); padding: 12px 8px 8px; display: flex; flex-direction: column; gap: 8px; min-height: 0 }
   .strip { grid-column: 1 / 3; background: var(--side); border-top: 1px solid var(--line); font-size: 12px; display: flex; align-items: center; gap: 12px; padding: 0 12px; color: var(--ink-2); white-space: nowrap }
+  .strip-job { min-height: 22px; padding: 0 4px; margin-left: -4px; font-size: 12px; font-weight: 400 }
+  .strip-job .q-btn__content { gap: 12px }
+  .strip-name { font-weight: 500; color: var(--ink); max-width: 240px; overflow: hidden; text-overflow: ellipsis }
   .mark { width: 18px; height: 12px; border-radius: 2px; transform: skewX(-16deg); background: linear-gradient(var(--accent) 62%, var(--edge) 62%) }
   .nav .q-tabs { width: 100% }
   .nav .q-tab { min-height: 30px; padding: 0 8px; border-radius: 6px; justify-content: flex-start; text-transform: none; color: var(--ink-2) }
@@ -235,6 +241,7 @@ def stylesheet() -> str:
 
 
 def variables(tokens: dict[str, str]) -> str:
+    """Write tokens as CSS variables."""
     return " ".join(f"--{name}: {value};" for name, value in tokens.items())
 
 
@@ -266,7 +273,7 @@ GRID_LINES = {
 }
 
 
-def chart(series: list[dict], **options) -> ui.echart:
+def chart(series: list[dict[str, Any]], **options: Any) -> ui.echart:
     """A calm line chart; `options` are merged over ECharts' own names (`xAxis`, `yAxis`, `grid`, …)."""
     return ui.echart(
         {
@@ -289,7 +296,7 @@ def chart(series: list[dict], **options) -> ui.echart:
     )
 
 
-def line(name: str, points: list, colour: str = "accent", **extra) -> dict:
+def line(name: str, points: list[Any], colour: str = "accent", **extra: Any) -> dict[str, Any]:
     """One series of `chart` in the token `colour`; sampled, because SVG pays for each point."""
     return {
         "type": "line",

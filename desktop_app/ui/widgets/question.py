@@ -1,0 +1,28 @@
+"""A question that must be answered before something goes on: buttons with verbs, the safe answer first and focused."""
+
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from .button import button
+
+
+async def ask(title: str, text: str, answers: Sequence[str], safe: str) -> str:
+    """Show the question and wait; return the chosen one of `answers` (verbs), or `safe` if it was dismissed.
+
+    The safe answer is the primary button and has the focus; it stands at the right.
+    """
+    with ui.dialog() as dialog, ui.card() as card:
+        title_label = ui.label(title).classes("t-lead break-words")
+        text_label = ui.label(text).classes("c-2 break-words whitespace-pre-line")
+        card.props["role"] = "alertdialog"
+        card.props["aria-labelledby"] = title_label.html_id
+        card.props["aria-describedby"] = text_label.html_id
+        with ui.row().classes("w-full justify-end gap-2 pt-2"):
+            for answer in answers:
+                if answer != safe:
+                    button(answer, on_click=lambda answer=answer: dialog.submit(answer))
+            button(safe, kind="primary", on_click=lambda: dialog.submit(safe)).props("autofocus")
+    answer = await dialog
+    dialog.delete()
+    return answer if answer in answers else safe

@@ -1,0 +1,168 @@
+"""What the window knows and where it stands: one for the program, however many pages draw it.
+
+Draws nothing. Its timers look at the index and at the computer in threads; pages hear of changes by events,
+whose subscriptions end with the page.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from nicegui import Event, app, run
+from nicegui.binding import BindableProperty
+
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.machine import MachineSample
+from desktop_app.domain.spec import JobSpec, parse_spec
+from desktop_app.errors import AppError
+from desktop_app.settings import Settings
+from desktop_app.storage.index import Index
+
+JOBS_INTERVAL_S = 0.5
+MACHINE_INTERVAL_S = 1.0
+MACHINE_SAMPLES = 300  # five minutes
+_SAMPLE_TIMEOUT_S = 3.0
+_SAMPLE_RETRY_S = 10.0
+
+
+class Service(Protocol):
+    """What the window needs of an attached helper process."""
+
+    def call(self, method: str, timeout_s: float, **params: Any) -> Any:
+        """Call a method and return its answer; blocks, raises AppError in words."""
+
+
+class WindowState:
+    """Everything that outlives a page. Change it from the event loop only.
+
+    `tab` is the key of the shown tab, `job_id` the job that Jobs or History shows, `model` and `data` the chosen
+    paths ('' if none): all four can be bound. `jobs` are newest first, `machine` holds one sample per second.
+    """
+
+    tab = BindableProperty()
+    job_id = BindableProperty()
+    model = BindableProperty()
+    data = BindableProperty()
+
+    def __init__(self, settings: Settings, index: Index, inspect: Service, sensors: Service) -> None:
+        self.settings = settings
+        self.index = index
+        self.inspect = inspect
+        self.sensors = sensors
+        self.tab = "models"
+        self.job_id = ""
+        self.model = ""
+        self.data = ""
+        self.prefill: JobSpec | None = None
+        self.jobs: list[Job] = []
+        self.jobs_problem: AppError | None = None
+        self.machine: deque[MachineSample] = deque(maxlen=MACHINE_SAMPLES)
+        self.machine_problem: AppError | None = None
+        self.jobs_changed = Event[[]]()
+        self.job_ended = Event[[Job]]()
+        self.machine_changed = Event[[]]()
+        self.settings_changed = Event[[]]()
+        self.prefilled = Event[[JobSpec]]()
+        self._version: int | None = None
+        self._sample_after = 0.0
+
+    def start(self) -> None:
+        """Begin to look at the index and at the computer; call once, before or while the server runs."""
+        app.timer(JOBS_INTERVAL_S, self.look_at_jobs)
+        app.timer(MACHINE_INTERVAL_S, self.look_at_machine)
+
+    @property
+    def active_job(self) -> Job | None:
+        """The job that is at work or paused, None if there is none."""
+        return next((job for job in self.jobs if job.state in (JobState.RUNNING, JobState.PAUSED)), None)
+
+    @property
+    def queued_jobs(self) -> list[Job]:
+        """The jobs that wait, in the order in which they will start."""
+        return [job for job in reversed(self.jobs) if job.state is JobState.QUEUED]
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job by its id as the index last told it, None if it is not there (yet)."""
+        return next((job for job in self.jobs if job.id == job_id), None)
+
+    def open_job(self, job_id: str) -> None:
+        """Show a job: in History if it has ended, else in Jobs, also if the index does not know it yet."""
+        job = self.job(job_id)
+        self.job_id = job_id
+        self.tab = "history" if job is not None and job.state.is_terminal else "jobs"
+
+    def choose_model(self, path: str | Path) -> None:
+        """Choose the model that the forms work on."""
+        self.model = str(path)
+
+    def choose_data(self, path: str | Path) -> None:
+        """Choose the data that the fine-tuning form works on."""
+        self.data = str(path)
+
+    def fill_form(self, raw: dict[str, Any]) -> None:
+        """Open the form of a spec, filled in with it, for 'run again'.
+
+        A form that is drawn hears `prefilled`; one that is drawn later takes `prefill`.
+
+        Raises:
+            SpecError: if another version of the program wrote the spec and this one cannot read it.
+        """
+        spec = parse_spec(raw)
+        self.prefill = spec
+        self.choose_model(spec.model)
+        if spec.kind == "finetune":
+            self.choose_data(spec.data)
+        self.tab = spec.kind
+        self.prefilled.emit(spec)
+
+    async def look_at_jobs(self) -> None:
+        """Read the jobs again if any process has changed the index."""
+        found = await run.io_bound(self._changed_jobs)
+        if found is None:
+            return
+        version, answer = found
+        before = None if self._version is None else {job.id: job.state for job in self.jobs}
+        self._version = version
+        self.jobs_problem = answer if isinstance(answer, AppError) else None
+        if not isinstance(answer, AppError):
+            self.jobs = answer
+        self.jobs_changed.emit()
+        for job in _ended(before, self.jobs):
+            self.job_ended.emit(job)
+
+    async def look_at_machine(self) -> None:
+        """Take one sample of the computer; after a failure wait a while, so that a broken driver costs nothing."""
+        if time.monotonic() < self._sample_after:
+            return
+        found = await run.io_bound(self._sample)
+        if isinstance(found, AppError):
+            self.machine_problem = found
+            self._sample_after = time.monotonic() + _SAMPLE_RETRY_S
+        elif found is not None:
+            self.machine_problem = None
+            self.machine.append(found)
+        self.machine_changed.emit()
+
+    def _changed_jobs(self) -> tuple[int, list[Job] | AppError] | None:
+        version = self.index.data_version()  # before the rows: a write between the two is seen at the next look
+        if version == self._version:
+            return None
+        try:
+            return version, self.index.jobs()
+        except AppError as error:
+            return version, error
+
+    def _sample(self) -> MachineSample | AppError:
+        try:
+            return MachineSample.model_validate(self.sensors.call("sample", _SAMPLE_TIMEOUT_S))
+        except AppError as error:
+            return error
+
+
+def _ended(before: dict[str, JobState] | None, jobs: Iterable[Job]) -> list[Job]:
+    """Say which jobs have ended since `before`; at the first look (None) none has."""
+    if before is None:
+        return []
+    return [job for job in jobs if job.state.is_terminal and not before.get(job.id, JobState.QUEUED).is_terminal]

@@ -1,0 +1,17 @@
+"""A window state over an own data folder, for tests that draw."""
+
+from pathlib import Path
+
+import pytest
+
+from desktop_app.settings import Settings
+from desktop_app.storage.index import Index
+from desktop_app.ui.window_state import WindowState
+from tests.fakes.fake_service import FakeService, laptop_sample
+
+
+@pytest.fixture
+def state(data_dir: Path) -> WindowState:
+    """Return a state without jobs, on a computer with a GPU; its timers stand still."""
+    sensors = FakeService(sample=laptop_sample)
+    return WindowState(Settings({}), Index(data_dir / "history.sqlite3"), FakeService(), sensors)
