@@ -6,7 +6,8 @@
     ├── DataError       a data file is missing something, damaged or of an unknown layout
     ├── HardwareError   this computer lacks what the job needs
     ├── StorageError    disk full, read-only, a file that cannot be written or read
-    └── JobError        a job is not in a state that allows what was asked
+    ├── JobError        a job is not in a state that allows what was asked
+    └── ServiceError    a helper process of this program gave no answer
 
 Anything else that is raised is a bug of ours and is shown as one.
 """
@@ -55,6 +56,10 @@ class JobError(AppError):
     """A job is not in a state that allows what was asked."""
 
 
+class ServiceError(AppError):
+    """A helper process of this program gave no answer in time, or ended."""
+
+
 # What each error is called in `events.jsonl` and `--json` output.
 ERROR_KINDS: dict[type[AppError], str] = {
     SpecError: "spec",
@@ -63,6 +68,7 @@ ERROR_KINDS: dict[type[AppError], str] = {
     HardwareError: "hardware",
     StorageError: "storage",
     JobError: "job",
+    ServiceError: "service",
 }
 
 

@@ -77,16 +77,22 @@ def start_detached(command: list[str], log: Path, nonce: str = "", threads: int 
     return identity_of(child.pid, nonce)
 
 
-def start_service(name: str, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start an attached helper whose stdin and stdout are private pipes; it ends when they close."""
-    return subprocess.Popen(
-        own_command("--service", name, *arguments),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=helper_environment(),
-        creationflags=0x08000000 if os.name == "nt" else 0,
-    )
+def start_service(name: str, log: Path) -> "subprocess.Popen[bytes]":
+    """Start an attached helper whose stdin and stdout are private pipes; what it prints goes into `log` anew.
+
+    Raises:
+        OSError: if it cannot be started.
+    """
+    make_private_dir(log.parent)
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            own_command("--service", name),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            env=helper_environment(),
+            creationflags=0x08000000 if os.name == "nt" else 0,
+        )
 
 
 def helper_environment(threads: int | None = None) -> dict[str, str]:

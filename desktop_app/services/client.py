@@ -1,0 +1,165 @@
+"""The owner's side of a service: calls with a time limit that never raise anything but words.
+
+A helper that hangs or dies is ended and started again by the next call. Starting counts against the limit of
+the call, but a helper that is only slow to start is left to it.
+"""
+
+import queue
+import threading
+import time
+from typing import Any, BinaryIO, cast
+
+from desktop_app.errors import ServiceError
+from desktop_app.paths import logs_dir
+from desktop_app.pipe import BrokenPipe, read_frame, unpacked_error, write_frame
+from desktop_app.process import start_service, wait_until
+
+_START_LIMIT_S = 60.0
+_DOING = {
+    "model_facts": "Looking at the model",
+    "listed_facts": "Looking at the model",
+    "scan": "Looking for models",
+    "data_report": "Reading the data",
+    "token_preview": "Showing the tokens",
+    "sample": "Asking the sensors",
+}
+
+
+class Service:
+    """One helper process by its name: 'inspect' or 'sensors'. Calls from several threads wait for each other."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._helper: _Helper | None = None
+
+    def call(self, method: str, timeout_s: float, **params: Any) -> Any:
+        """Call a method and return its answer, plain JSON values.
+
+        Raises:
+            ServiceError: no answer within `timeout_s`, or the helper died; it is started again by the next call.
+            AppError: what the method itself raised.
+        """
+        end = time.monotonic() + timeout_s
+        doing = _DOING.get(method, method)
+        if not self._lock.acquire(timeout=max(0.0, timeout_s)):
+            raise ServiceError(f"{doing} had to wait for longer than {timeout_s:g} s.", "Try again in a moment.")
+        try:
+            helper = self._ready_helper(end, doing)
+            try:
+                answer = helper.ask({"method": method, "params": params}, end)
+            except TimeoutError as error:
+                self.close()
+                raise ServiceError(
+                    f"{doing} took longer than {timeout_s:g} s and was ended.",
+                    "Try again; a slow or disconnected drive can be the reason.",
+                ) from error
+            except (EOFError, BrokenPipe, OSError) as error:
+                raise self._death(helper, doing) from error
+        finally:
+            self._lock.release()
+        if "error" not in answer:
+            return answer.get("result")
+        if answer["error"].get("kind") == "bug":
+            raise ServiceError(
+                f"{doing} failed by a mistake of this program ({answer['error'].get('message')}).",
+                f"Please report it; {self._log} has the details.",
+            )
+        raise unpacked_error(answer["error"])
+
+    def close(self) -> None:
+        """End the helper, also in the middle of a call of another thread, which then raises; it can be used again."""
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            helper.end()
+
+    def _ready_helper(self, end: float, doing: str) -> "_Helper":
+        try:
+            helper = self._helper = self._helper or _Helper(self._name)
+        except OSError as error:
+            raise ServiceError(
+                f"{doing} is not possible: its helper cannot be started ({error.strerror}).", "Start Whetstone again."
+            ) from error
+        try:
+            helper.wait_until_ready(end)
+        except TimeoutError as error:
+            if time.monotonic() - helper.started > _START_LIMIT_S:
+                self.close()
+            raise ServiceError(
+                f"{doing} is not possible yet: its helper is still starting.", "Try again in a moment."
+            ) from error
+        except (EOFError, BrokenPipe, OSError) as error:
+            raise self._death(helper, doing) from error
+        return helper
+
+    def _death(self, helper: "_Helper", doing: str) -> ServiceError:
+        self.close()
+        code = helper.end()
+        why = "The file may be damaged, or need too much memory; " if self._name == "inspect" else ""
+        return ServiceError(f"{doing} ended without an answer (exit code {code}).", f"{why}{self._log} may say more.")
+
+    @property
+    def _log(self) -> str:
+        return str(logs_dir() / f"{self._name}-service.log")
+
+
+class _Helper:
+    """A running process and the thread that reads its answers."""
+
+    def __init__(self, name: str) -> None:
+        self.started = time.monotonic()
+        self._is_ready = False
+        self._process = start_service(name, logs_dir() / f"{name}-service.log")
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=self._receive, name=f"{name}-service", daemon=True).start()
+
+    def wait_until_ready(self, end: float) -> None:
+        """Wait for the helper's first word. Raises as `ask`."""
+        if not self._is_ready:
+            self._take(end)
+            self._is_ready = True
+
+    def ask(self, request: Any, end: float) -> Any:
+        """Send a request and wait for its answer.
+
+        Raises:
+            TimeoutError: there is none at `end` (time.monotonic).
+            EOFError, BrokenPipe, OSError: the helper is gone.
+        """
+        write_frame(cast(BinaryIO, self._process.stdin), request)
+        return self._take(end)
+
+    def end(self) -> int | None:
+        """Kill the process and return its exit code; None if the system holds on to it, as in a hung driver."""
+        self._process.kill()
+        threading.Thread(target=self._clean_up, name="ended-service", daemon=True).start()
+        wait_until(lambda: self._process.poll() is not None, timeout_s=1.0, step_s=0.01)
+        return self._process.returncode
+
+    def _clean_up(self) -> None:
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            try:
+                cast(BinaryIO, stream).close()
+            except OSError:
+                pass  # an unsent request; nobody waits for it any more
+
+    def _take(self, end: float) -> Any:
+        try:
+            answer = self._answers.get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty as error:
+            raise TimeoutError from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                self._answers.put(read_frame(cast(BinaryIO, self._process.stdout)))
+            except (EOFError, BrokenPipe, OSError) as error:
+                self._answers.put(error)
+                return
+            except ValueError:  # the pipe was closed on this side
+                self._answers.put(EOFError())
+                return

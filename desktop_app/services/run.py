@@ -1,0 +1,113 @@
+"""Be a service: answer requests from a private pipe until the owner closes it.
+
+Ends the moment its owner dies, in the middle of a call too. The pipe is moved away from stdout first,
+because libraries print there.
+"""
+
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+import psutil
+
+from desktop_app.errors import AppError, ServiceError
+from desktop_app.pipe import BrokenPipe, packed_error, read_frame, write_frame
+
+Method = Callable[..., Any]
+READY = {"ready": True}
+MEMORY_EXIT_CODE = 137  # what a shell shows for a process that the system ended for its memory
+_GIBI = 1024**3
+
+
+def run_service(name: str, arguments: list[str]) -> int:
+    """Serve the methods of the service `name`; return the exit code."""
+    requests, replies = _private_pipes()
+    methods, memory_bytes = _methods(name)
+    if memory_bytes:
+        _cap_memory(memory_bytes)
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(requests, waiting), name="receive", daemon=True).start()
+    write_frame(replies, READY)
+    while True:
+        request = waiting.get()
+        try:
+            write_frame(replies, _answer(methods, request))
+        except ValueError as error:
+            write_frame(replies, {"error": packed_error(ServiceError(f"The answer cannot be sent: {error}."))})
+        except OSError:
+            return 0  # the owner is gone
+
+
+def _methods(name: str) -> tuple[dict[str, Method], int]:
+    """Return what a service can do, and how much memory it may take (0: not limited)."""
+    if name == "sensors":
+        from . import sensors
+
+        return sensors.METHODS, 0  # NVML reserves address space as it likes
+    if name == "inspect":
+        from . import inspect
+
+        return inspect.METHODS, inspect.MEMORY_BYTES
+    raise SystemExit(f"no service is called {name!r}")
+
+
+def _answer(methods: Mapping[str, Method], request: Any) -> dict[str, Any]:
+    try:
+        return {"result": methods[request["method"]](**request["params"])}
+    except AppError as error:
+        return {"error": packed_error(error)}
+    except MemoryError:
+        return {"error": packed_error(_too_much_memory())}
+    except Exception as error:  # noqa: BLE001 - the edge of this process: the owner must get an answer
+        traceback.print_exc()
+        return {"error": packed_error(error)}
+
+
+def _too_much_memory() -> ServiceError:
+    return ServiceError("This needs more memory than is set aside for looking at files.", "Choose a smaller file.")
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Take stdin and stdout for requests and replies, and let everything that is printed go to stderr."""
+    requests, replies = os.dup(0), os.dup(1)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, no path
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        for handle in (requests, replies):
+            msvcrt.setmode(handle, os.O_BINARY)
+    return os.fdopen(requests, "rb"), os.fdopen(replies, "wb")
+
+
+def _receive(requests: BinaryIO, waiting: "queue.SimpleQueue[Any]") -> None:
+    """Queue what arrives; when the owner is gone, end the process whatever it is doing."""
+    while True:
+        try:
+            waiting.put(read_frame(requests))
+        except (EOFError, BrokenPipe, OSError):
+            os._exit(0)
+
+
+def _cap_memory(limit_bytes: int) -> None:
+    """Keep a hostile file from filling the computer's memory."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes + _GIBI, limit_bytes + _GIBI))  # libraries map about 1 GiB
+        return
+    threading.Thread(target=_watch_memory, args=(limit_bytes,), name="memory", daemon=True).start()
+
+
+def _watch_memory(limit_bytes: int) -> None:
+    """Elsewhere there is no limit that holds: look twice a second."""
+    process = psutil.Process()
+    while process.memory_info().rss < limit_bytes:
+        time.sleep(0.5)
+    os._exit(MEMORY_EXIT_CODE)
