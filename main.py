@@ -3,11 +3,14 @@
 The roles that start often (worker, service) are told apart before anything heavy is imported.
 """
 
+import os
 import sys
+from pathlib import Path
 
 
 def main() -> int:
     """Run the role that the command line names and return its exit code."""
+    _give_streams()
     arguments = sys.argv[1:]
     role = arguments[0] if arguments else ""
     if role == "--worker":
@@ -22,7 +25,7 @@ def main() -> int:
         from desktop_app.services.run import run_service
 
         return run_service(arguments[1], arguments[2:])
-    if role and not role.startswith("--"):
+    if role in ("-h", "--help", "--version") or (role and not role.startswith("-")):
         from desktop_app.commands import run_command
 
         return run_command(arguments)
@@ -31,5 +34,17 @@ def main() -> int:
     return run_window(arguments)
 
 
-if __name__ in {"__main__", "__mp_main__"}:
+def _give_streams() -> None:
+    """A windowed program has no stdout and stderr on Windows, and libraries that print would end it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole run
+
+
+if __name__ == "__main__":
+    # A packaged program is started again for a child of multiprocessing; this call turns it into that.
+    # The child's copy of this file is named `__mp_main__` and does nothing by itself.
+    import multiprocessing
+
+    multiprocessing.freeze_support()
     sys.exit(main())

@@ -32,6 +32,8 @@ _HELPER_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONIOENCODING": "utf-8",
 }
+# NOTE: installer.spec gives the second executable of the package this name.
+CONSOLE_PROGRAM = "whetstone-cli"
 # CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW; where the starter's job object allows it, out of that
 # object too (CREATE_BREAKAWAY_FROM_JOB), or the job would die with the terminal that started it.
 _DETACHED_WINDOWS = 0x00000200 | 0x08000000
@@ -40,9 +42,14 @@ _SAME_START_S = 0.02  # two start times closer than this are one; the clock tick
 
 
 def own_command(*arguments: str) -> list[str]:
-    """Return the command line that starts this program again in another role."""
+    """Return the command line that starts this program again in another role.
+
+    In the package that is always the console executable: the window's own one holds no torch.
+    """
     if getattr(sys, "frozen", False):
-        return [str(Path(sys.executable)), *arguments]
+        here = Path(sys.executable)
+        console = here.with_name(f"{CONSOLE_PROGRAM}{here.suffix if os.name == 'nt' else ''}")
+        return [str(console if console.exists() else here), *arguments]
     return [sys.executable, str(program_root() / "main.py"), *arguments]
 
 
@@ -212,12 +219,14 @@ def _process(identity: ProcessIdentity) -> psutil.Process | None:
 
 def _start_time(process: psutil.Process) -> float:
     """Seconds since boot on Linux, where psutil's own answer moves with the clock; since 1970 elsewhere."""
-    try:
-        stat = Path(f"/proc/{process.pid}/stat").read_text()
-    except OSError:
-        return float(process.create_time())
-    ticks = stat.rpartition(")")[2].split()[19]  # field 22 of proc(5), counted behind the name in brackets
-    return int(ticks) / float(os.sysconf("SC_CLK_TCK"))
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{process.pid}/stat").read_text()
+        except OSError as error:
+            raise psutil.NoSuchProcess(process.pid) from error
+        ticks = stat.rpartition(")")[2].split()[19]  # field 22 of proc(5), counted behind the name in brackets
+        return int(ticks) / float(os.sysconf("SC_CLK_TCK"))
+    return float(process.create_time())
 
 
 def _start_time_or_never(process: psutil.Process) -> float:

@@ -87,17 +87,18 @@ def write_manifest(folder: Path, about: dict[str, Any]) -> None:
 def manifest_problems(folder: Path) -> list[str]:
     """Say what differs between `folder` and its manifest; empty if every size and hash agrees."""
     try:
-        listed = json.loads((folder / MANIFEST).read_bytes())["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        entries = json.loads((folder / MANIFEST).read_bytes())["files"]
+        listed = {name: (entry["size"], entry["sha256"]) for name, entry in entries.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return [f"{MANIFEST} cannot be read ({type(error).__name__})"]
     problems = []
-    for name, entry in listed.items():
+    for name, (size, digest) in listed.items():
         path = folder / name
         if not path.is_file():
             problems.append(f"{name} is missing")
-        elif path.stat().st_size != entry["size"]:
-            problems.append(f"{name} has {path.stat().st_size} bytes, not {entry['size']}")
-        elif sha256_of(path) != entry["sha256"]:
+        elif path.stat().st_size != size:
+            problems.append(f"{name} has {path.stat().st_size} bytes, not {size}")
+        elif sha256_of(path) != digest:
             problems.append(f"{name} has other content than when it was written")
     return problems
 

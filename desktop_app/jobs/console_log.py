@@ -4,6 +4,7 @@ It holds the file open, so the file is copied and cut short, never renamed; a wo
 that very moment may lose a few lines.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -30,4 +31,5 @@ def _keep_newest(content: bytes, old: Path) -> None:
     try:
         old.write_bytes(content)
     except OSError:  # no space: cutting the log short frees some, which is worth more than its text
-        old.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            old.unlink()

@@ -1,0 +1,43 @@
+"""What is refused before anything is written."""
+
+from pathlib import Path
+
+import pytest
+
+from desktop_app.domain.spec import parse_spec
+from desktop_app.errors import SpecError
+from desktop_app.jobs.submit import submit, with_absolute_paths
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": "none"}, "model: .*none does not exist"),
+        ({"model": "rows.jsonl"}, "model: .*rows.jsonl is a file"),
+        ({"data": "none.jsonl"}, "data: .*none.jsonl does not exist"),
+        ({"data": "model"}, "data: .*model is a folder"),
+        ({"output": "model"}, "output: .*model exists already"),
+        ({"output": "rows.jsonl"}, "output: .*rows.jsonl exists already"),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+    spec = parse_spec({"kind": "finetune", "model": "model", "data": "rows.jsonl", **change})
+    with pytest.raises(SpecError, match=words) as caught:
+        submit(spec)
+    assert caught.value.hint and caught.value.field == next(iter(change))
+    assert not (tmp_path / "data").exists()
+
+
+def test_relative_paths_are_taken_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    spec = with_absolute_paths(parse_spec({"kind": "finetune", "model": "m", "data": "~/rows", "output": "/o"}))
+    assert (spec.model, spec.data, spec.output) == (str(tmp_path / "m"), str(tmp_path / "home" / "rows"), "/o")
+    assert with_absolute_paths(parse_spec({"kind": "quantize", "model": "m"})).output is None
