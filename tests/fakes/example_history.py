@@ -1,0 +1,280 @@
+"""Fill a data folder with jobs as workers and a supervisor leave them behind, for pictures of the window.
+
+Everything goes through `JobFolder` and `Index`; the numbers are made up but plausible.
+"""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from desktop_app.domain.event import (
+    AnyEvent,
+    Cancelled,
+    Checkpoint,
+    Failed,
+    Metric,
+    Notice,
+    Progress,
+    Stage,
+    Started,
+    Succeeded,
+)
+from desktop_app.domain.job import Job, JobState, job_name, make_job_id
+from desktop_app.domain.machine import MachineSample
+from desktop_app.domain.spec import JobSpec, parse_spec
+from desktop_app.job_folder import JobFolder, Outcome, create_job_folder
+from desktop_app.storage.index import Index
+from tests.fakes.fake_service import laptop_sample
+from tests.fakes.model_files import write_adapter, write_json, write_llama
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+VERSIONS = {"torch": "2.13.0+cu128", "transformers": "5.0.0", "peft": "0.19.0", "trl": "0.26.0"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One job to make up: how it ended, how long ago it began, how long it took, where its loss went."""
+
+    name: str
+    model: str
+    state: JobState
+    ago_s: float
+    took_s: float
+    data: str = "support_chats.jsonl"
+    method: str = "lora"
+    loss: float = 1.2
+    steps: int = 900
+    share: float = 1.0
+    message: str = ""
+    hint: str = ""
+    note: str = ""
+
+
+RUNS = (
+    Run(name="support-qwen-1.5b", model="Qwen2.5-1.5B-Instruct", method="qlora", state=JobState.RUNNING, ago_s=29 * MINUTE,
+        took_s=29 * MINUTE, loss=1.16, steps=903, share=0.62),
+    Run(name="", model="Llama-3.2-1B", method="nf4", state=JobState.QUEUED, ago_s=4 * MINUTE, took_s=0),
+    Run(name="letters-german-v3", model="Llama-3.2-1B", state=JobState.QUEUED, ago_s=2 * MINUTE, took_s=0, data="letters.csv"),
+    Run(name="support-qwen-r16", model="Qwen2.5-1.5B-Instruct", method="qlora", state=JobState.SUCCEEDED, ago_s=5 * HOUR,
+        took_s=46 * MINUTE, loss=1.198, note="Best tone so far; use for the pilot."),
+    Run(name="support-qwen-r8", model="Qwen2.5-1.5B-Instruct", method="qlora", state=JobState.SUCCEEDED, ago_s=6.2 * HOUR,
+        took_s=41 * MINUTE, loss=1.231),
+    Run(name="", model="Qwen2.5-1.5B-Instruct", method="nf4", state=JobState.SUCCEEDED, ago_s=7 * HOUR, took_s=95),
+    Run(name="gsm8k-llama-1b", model="Llama-3.2-1B", state=JobState.INTERRUPTED, ago_s=1.2 * DAY, took_s=72 * MINUTE,
+        loss=0.912, share=0.55, data="gsm8k_train.jsonl", message="The worker ended without saying how; the computer was restarted meanwhile.",
+        hint="Go on from the checkpoint at step 450, or run it again."),
+    Run(name="gsm8k-smollm-lr3", model="SmolLM2-360M", state=JobState.FAILED, ago_s=1.3 * DAY, took_s=2 * MINUTE, share=0.05,
+        data="gsm8k_train.jsonl", message="The loss became not a number at step 41.", hint="Choose a smaller learning rate; 0.003 was used, 0.0002 is usual."),
+    Run(name="gsm8k-smollm", model="SmolLM2-360M", state=JobState.SUCCEEDED, ago_s=1.4 * DAY, took_s=19 * MINUTE, loss=1.044, data="gsm8k_train.jsonl"),
+    Run(name="letters-german-v2", model="Llama-3.2-1B", state=JobState.SUCCEEDED, ago_s=4 * DAY, took_s=63 * MINUTE, loss=1.377, data="letters.csv"),
+    Run(name="letters-german", model="Llama-3.2-1B", state=JobState.CANCELLED, ago_s=4.1 * DAY, took_s=8 * MINUTE, loss=1.592, share=0.3, data="letters.csv"),
+    Run(name="", model="Llama-3.2-1B", method="int8", state=JobState.SUCCEEDED, ago_s=5 * DAY, took_s=140),
+    Run(name="notes-phi", model="Phi-3-mini-4k-instruct", state=JobState.FAILED, ago_s=6 * DAY, took_s=40, share=0,
+        message="The GPU has not enough memory: 9.3 GB are needed, 7.4 GB are free.", hint="Choose QLoRA, a shorter max length, or a smaller batch."),
+    Run(name="notes-phi-qlora", model="Phi-3-mini-4k-instruct", method="qlora", state=JobState.SUCCEEDED, ago_s=6 * DAY - HOUR, took_s=141 * MINUTE, loss=1.119),
+    Run(name="demo", model="whetstone-demo-3m", state=JobState.SUCCEEDED, ago_s=40 * DAY, took_s=38, loss=2.041, steps=60),
+)  # fmt: skip
+
+
+def fill(root: Path, jobs: Path, index: Index, now: float) -> dict[str, list[str]]:
+    """Write models and data below `root`, jobs below `jobs`, and their rows; return 'models' and 'data' to list."""
+    models = write_models(root / "models")
+    data = write_data(root / "data")
+    for run in RUNS:
+        spec = spec_of(run, root)
+        started = None if run.state is JobState.QUEUED else now - run.ago_s + 4
+        folder = create_job_folder(jobs, make_job_id(spec, datetime.fromtimestamp(now - run.ago_s)), spec)
+        if started is not None:
+            write_run(folder, run, spec, started)
+        index.put(row_of(folder, run, spec, now - run.ago_s, started))
+    return {"models": models, "data": data}
+
+
+def spec_of(run: Run, root: Path) -> JobSpec:
+    """Return the spec that such a run has."""
+    model = str(root / "models" / run.model)
+    if run.method in ("nf4", "int8"):
+        return parse_spec({"kind": "quantize", "model": model, "method": run.method, "name": run.name})
+    return parse_spec(
+        {
+            "kind": "finetune",
+            "model": model,
+            "data": str(root / "data" / run.data),
+            "method": run.method,
+            "name": run.name,
+        }
+    )
+
+
+def row_of(folder: JobFolder, run: Run, spec: JobSpec, created: float, started: float | None) -> Job:
+    """Return the row as the supervisor writes it."""
+    is_over, total = run.state.is_terminal, 0.0 if started is None else steps_of(run)
+    done = round(total * run.share)
+    return Job(
+        id=folder.id,
+        kind=spec.kind,
+        name=job_name(spec),
+        state=run.state,
+        method=run.method,
+        model=spec.model,
+        data=getattr(spec, "data", None) or "",
+        spec=spec.model_dump(mode="json"),
+        created=created,
+        started=started,
+        ended=started + run.took_s if is_over and started is not None else None,
+        stage="" if started is None else "Training",
+        done=done,
+        total=total,
+        unit="step" if spec.kind == "finetune" else "byte",
+        rate=None if started is None else 2310.0,
+        rate_unit="tokens",
+        eta_s=18 * MINUTE if run.state is JobState.RUNNING else None,
+        loss=run.loss if spec.kind == "finetune" and done else None,
+        result=str(folder.path / "result") if run.state is JobState.SUCCEEDED else "",
+        error="hardware" if run.state is JobState.FAILED else "",
+        message=run.message,
+        hint=run.hint,
+        summary=summary_of(run) if run.state is JobState.SUCCEEDED else {},
+        note=run.note,
+    )
+
+
+def steps_of(run: Run) -> float:
+    return 3_087_467_144.0 if run.method in ("nf4", "int8") else run.steps
+
+
+def summary_of(run: Run) -> dict[str, Any]:
+    """Return the figures that a worker tells at the end."""
+    if run.method in ("nf4", "int8"):
+        share = 0.31 if run.method == "nf4" else 0.56
+        return {"bytes_before": 3_087_467_144, "bytes_after": int(3_087_467_144 * share), "error": 0.0892 * share}
+    return {
+        "train_loss": run.loss,
+        "eval_loss": round(run.loss + 0.038, 4),
+        "adapter_bytes": 73_911_112,
+        "steps": run.steps,
+    }
+
+
+def write_run(folder: JobFolder, run: Run, spec: JobSpec, started: float) -> None:
+    """Write what a worker and the supervisor leave in the folder."""
+    lines = [event.model_dump_json() for event in numbered(events_of(folder, run, spec), started, run.took_s)]
+    folder.events_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    samples = [
+        MachineSample.model_validate(laptop_sample(started + second)) for second in range(0, int(run.took_s), 10)
+    ]
+    folder.machine_file.write_text("".join(sample.model_dump_json() + "\n" for sample in samples), encoding="utf-8")
+    folder.console_file.write_text(console_of(run), encoding="utf-8")
+    if run.state.is_terminal:
+        end = started + run.took_s
+        folder.write_outcome(Outcome(state=run.state, ended=end, message=run.message, hint=run.hint))
+    if run.state is JobState.SUCCEEDED and spec.kind == "finetune":
+        write_adapter(folder.path / "result", spec.model)
+    elif run.state is JobState.SUCCEEDED:
+        write_llama(folder.path / "result", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+
+
+def numbered(
+    made: Iterator[tuple[float, type[Any], dict[str, Any]]], started: float, took_s: float
+) -> Iterator[AnyEvent]:
+    """Give events their number and time; each is made at a share (0 to 1) of the run."""
+    for seq, (share, kind, values) in enumerate(made):
+        yield kind(seq=seq, time=started + share * took_s, **values)
+
+
+def events_of(folder: JobFolder, run: Run, spec: JobSpec) -> Iterator[tuple[float, type[Any], dict[str, Any]]]:
+    """Make up what happened in a run."""
+    yield 0, Started, {"pid": 4711, "device": "cuda", "versions": VERSIONS}
+    yield 0, Stage, {"text": "Loading the model"}
+    if spec.kind == "finetune":
+        yield 0.01, Notice, {"text": "3 rows cannot be read and are left out (lines 118, 902, 1440)."}
+        yield from curve_of(run)
+    else:
+        for part in range(1, 21):
+            done = steps_of(run) * part / 20
+            yield (
+                part / 20,
+                Progress,
+                {"done": done, "total": steps_of(run), "unit": "byte", "rate": 4.1e7, "rate_unit": "bytes"},
+            )
+    if run.state is JobState.SUCCEEDED:
+        checks = {"files": "3 files, hashes agree", "reload": "loaded and answered"}
+        yield 1, Succeeded, {"result": str(folder.path / "result"), "summary": summary_of(run), "checks": checks}
+    elif run.state is JobState.FAILED:
+        yield 1, Failed, {"error": "hardware", "message": run.message, "hint": run.hint}
+    elif run.state is JobState.CANCELLED:
+        yield 1, Cancelled, {}
+
+
+def curve_of(run: Run) -> Iterator[tuple[float, type[Any], dict[str, Any]]]:
+    """Make up loss, held-out loss, learning rate, speed and checkpoints."""
+    dice = random.Random(run.name)
+    last = round(run.steps * run.share)
+    for step in range(1, last + 1):
+        loss = run.loss - 0.02 + 1.15 * math.exp(-step / (run.steps / 9)) + dice.gauss(0, 0.05)
+        rate = 2e-4 * (1 + math.cos(math.pi * step / run.steps)) / 2
+        values = {
+            "loss": round(loss, 4),
+            "learning_rate": rate,
+            "grad_norm": 0.8 + dice.gauss(0, 0.1),
+            "tokens_per_s": 2310 + dice.gauss(0, 9),
+        }
+        at = step / last
+        yield at, Metric, {"step": step, "values": values}
+        yield (
+            at,
+            Progress,
+            {"done": step, "total": run.steps, "epoch": 3 * step / run.steps, "rate": 0.33, "rate_unit": "steps"},
+        )
+        if step % 100 == 0:
+            yield at, Metric, {"step": step, "values": {"eval_loss": round(loss + 0.04, 4)}}
+        if step % 150 == 0:
+            yield at, Checkpoint, {"step": step, "path": f"checkpoints/step-{step}"}
+
+
+def console_of(run: Run) -> str:
+    """Make up what libraries print."""
+    last = round(run.steps * run.share)
+    lines = [
+        f"step {step:4d}  loss {run.loss + 0.01 * math.sin(step):.4f}  lr 1.41e-04  2,310 tokens/s"
+        for step in range(1, last)
+    ]
+    return (
+        "\n".join(["Loading checkpoint shards: 100%|██████████| 2/2 [00:03<00:00,  1.71s/it]", *lines, run.message])
+        + "\n"
+    )
+
+
+def write_models(folder: Path) -> list[str]:
+    """Write small folders with large configs' names, one of them broken; return their paths."""
+    for name in ("Qwen2.5-1.5B-Instruct", "Llama-3.2-1B", "SmolLM2-360M", "Phi-3-mini-4k-instruct"):
+        write_llama(folder / name, max_position_embeddings=32768)
+        write_json(folder / name / "tokenizer_config.json", {"chat_template": "{{ messages }}"})
+    broken = folder / "mistral-7b-notes"
+    broken.mkdir(parents=True)
+    (broken / "consolidated.00.pth").write_bytes(b"PK\x03\x04")
+    return [str(path) for path in sorted(folder.iterdir())]
+
+
+def write_data(folder: Path) -> list[str]:
+    """Write data files of three layouts; return their paths."""
+    folder.mkdir(parents=True)
+    chats = folder / "support_chats.jsonl"
+    turn = '{{"messages": [{{"role": "user", "content": "My export stops at {0} %. What can I do?"}}, '
+    turn += '{{"role": "assistant", "content": "The export stops when the disk is full. Free at least {0} MB and press Export again."}}]}}'
+    chats.write_text("\n".join(turn.format(number) for number in range(1, 400)) + "\n{broken\n", encoding="utf-8")
+    sums = folder / "gsm8k_train.jsonl"
+    sums.write_text(
+        "\n".join(f'{{"question": "How much is {n} + {n}?", "answer": "{2 * n}"}}' for n in range(200)),
+        encoding="utf-8",
+    )
+    letters = folder / "letters.csv"
+    letters.write_text(
+        "prompt,completion\n" + "".join(f'"Letter {n}","Sehr geehrte Damen und Herren, …"\n' for n in range(90)),
+        encoding="utf-8",
+    )
+    return [str(chats), str(sums), str(letters)]

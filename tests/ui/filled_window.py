@@ -1,0 +1,63 @@
+"""Serve the window over a made-up history, for `shots.py`: `python filled_window.py PORT [empty] [no-gpu]`.
+
+Only the sensors are made up, since a GPU is seldom where pictures are taken; the rest is the program's own.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+
+def main(port: int, variant: set[str]) -> None:
+    """Fill a temporary data folder and serve the window."""
+    root = Path(os.environ.setdefault("WHETSTONE_DATA_DIR", tempfile.mkdtemp(prefix="whetstone-shots-")))
+    os.environ["NICEGUI_STORAGE_PATH"] = str(root / "settings")
+    (root / "settings").mkdir(parents=True, exist_ok=True)
+    from nicegui import ui
+
+    from desktop_app import paths
+    from desktop_app.settings import Settings
+    from desktop_app.storage.index import Index
+    from desktop_app.ui import theme
+    from desktop_app.ui.window import draw_window
+    from desktop_app.ui.window_state import WindowState
+    from tests.fakes.example_history import fill
+    from tests.fakes.fake_service import FakeService, laptop_sample
+
+    index, settings = Index(paths.index_file()), Settings({})
+    if "empty" not in variant:
+        listed = fill(root, paths.jobs_dir(), index, time.time())
+        settings.model_folders, settings.data_files = listed["models"], listed["data"]
+    without_gpu = {"gpus": []} if "no-gpu" in variant else {}
+    state = WindowState(settings, index, inspect_service(), FakeService(sample=lambda: laptop_sample() | without_gpu))
+    state.start()
+    theme.set_defaults()
+    ui.run(
+        lambda: draw_window(state),
+        host="127.0.0.1",
+        port=port,
+        reload=False,
+        show=False,
+        title="Whetstone",
+        show_welcome_message=False,
+    )
+
+
+def inspect_service() -> object:
+    """Read models and data in this process; enough for pictures."""
+    from desktop_app.library.model_folder import listed_facts
+    from desktop_app.training_data.report import data_report
+    from tests.fakes.fake_service import FakeService
+
+    return FakeService(
+        model_facts=lambda path: listed_facts(Path(path)).model_dump(mode="json"),
+        data_report=lambda path, **more: data_report(Path(path), **more).model_dump(mode="json"),
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), set(sys.argv[2:]))
