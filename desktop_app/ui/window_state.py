@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from nicegui import Event, app, run
 from nicegui.binding import BindableProperty
@@ -17,6 +17,7 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.errors import AppError
+from desktop_app.services.client import Service
 from desktop_app.settings import Settings
 from desktop_app.storage.index import Index
 
@@ -24,14 +25,7 @@ JOBS_INTERVAL_S = 0.5
 MACHINE_INTERVAL_S = 1.0
 MACHINE_SAMPLES = 300  # five minutes
 _SAMPLE_TIMEOUT_S = 3.0
-_SAMPLE_RETRY_S = 10.0
-
-
-class Service(Protocol):
-    """What the window needs of an attached helper process."""
-
-    def call(self, method: str, timeout_s: float, **params: Any) -> Any:
-        """Call a method and return its answer; blocks, raises AppError in words."""
+_SAMPLE_RETRY_S = 5.0
 
 
 class WindowState:

@@ -3,6 +3,7 @@
 Everything goes through `JobFolder` and `Index`; the numbers are made up but plausible.
 """
 
+import json
 import math
 import random
 from collections.abc import Iterator
@@ -31,7 +32,6 @@ from desktop_app.storage.index import Index
 from tests.fakes.fake_service import laptop_sample
 from tests.fakes.model_files import write_adapter, write_json, write_llama
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 VERSIONS = {"torch": "2.13.0+cu128", "transformers": "5.0.0", "peft": "0.19.0", "trl": "0.26.0"}
 
 
@@ -54,30 +54,10 @@ class Run:
     note: str = ""
 
 
-RUNS = (
-    Run(name="support-qwen-1.5b", model="Qwen2.5-1.5B-Instruct", method="qlora", state=JobState.RUNNING, ago_s=29 * MINUTE,
-        took_s=29 * MINUTE, loss=1.16, steps=903, share=0.62),
-    Run(name="", model="Llama-3.2-1B", method="nf4", state=JobState.QUEUED, ago_s=4 * MINUTE, took_s=0),
-    Run(name="letters-german-v3", model="Llama-3.2-1B", state=JobState.QUEUED, ago_s=2 * MINUTE, took_s=0, data="letters.csv"),
-    Run(name="support-qwen-r16", model="Qwen2.5-1.5B-Instruct", method="qlora", state=JobState.SUCCEEDED, ago_s=5 * HOUR,
-        took_s=46 * MINUTE, loss=1.198, note="Best tone so far; use for the pilot."),
-    Run(name="support-qwen-r8", model="Qwen2.5-1.5B-Instruct", method="qlora", state=JobState.SUCCEEDED, ago_s=6.2 * HOUR,
-        took_s=41 * MINUTE, loss=1.231),
-    Run(name="", model="Qwen2.5-1.5B-Instruct", method="nf4", state=JobState.SUCCEEDED, ago_s=7 * HOUR, took_s=95),
-    Run(name="gsm8k-llama-1b", model="Llama-3.2-1B", state=JobState.INTERRUPTED, ago_s=1.2 * DAY, took_s=72 * MINUTE,
-        loss=0.912, share=0.55, data="gsm8k_train.jsonl", message="The worker ended without saying how; the computer was restarted meanwhile.",
-        hint="Go on from the checkpoint at step 450, or run it again."),
-    Run(name="gsm8k-smollm-lr3", model="SmolLM2-360M", state=JobState.FAILED, ago_s=1.3 * DAY, took_s=2 * MINUTE, share=0.05,
-        data="gsm8k_train.jsonl", message="The loss became not a number at step 41.", hint="Choose a smaller learning rate; 0.003 was used, 0.0002 is usual."),
-    Run(name="gsm8k-smollm", model="SmolLM2-360M", state=JobState.SUCCEEDED, ago_s=1.4 * DAY, took_s=19 * MINUTE, loss=1.044, data="gsm8k_train.jsonl"),
-    Run(name="letters-german-v2", model="Llama-3.2-1B", state=JobState.SUCCEEDED, ago_s=4 * DAY, took_s=63 * MINUTE, loss=1.377, data="letters.csv"),
-    Run(name="letters-german", model="Llama-3.2-1B", state=JobState.CANCELLED, ago_s=4.1 * DAY, took_s=8 * MINUTE, loss=1.592, share=0.3, data="letters.csv"),
-    Run(name="", model="Llama-3.2-1B", method="int8", state=JobState.SUCCEEDED, ago_s=5 * DAY, took_s=140),
-    Run(name="notes-phi", model="Phi-3-mini-4k-instruct", state=JobState.FAILED, ago_s=6 * DAY, took_s=40, share=0,
-        message="The GPU has not enough memory: 9.3 GB are needed, 7.4 GB are free.", hint="Choose QLoRA, a shorter max length, or a smaller batch."),
-    Run(name="notes-phi-qlora", model="Phi-3-mini-4k-instruct", method="qlora", state=JobState.SUCCEEDED, ago_s=6 * DAY - HOUR, took_s=141 * MINUTE, loss=1.119),
-    Run(name="demo", model="whetstone-demo-3m", state=JobState.SUCCEEDED, ago_s=40 * DAY, took_s=38, loss=2.041, steps=60),
-)  # fmt: skip
+RUNS = tuple(
+    Run(**{**run, "state": JobState(run["state"])})
+    for run in json.loads(Path(__file__).with_name("example_runs.json").read_text(encoding="utf-8"))
+)
 
 
 def fill(root: Path, jobs: Path, index: Index, now: float) -> dict[str, list[str]]:
@@ -132,7 +112,7 @@ def row_of(folder: JobFolder, run: Run, spec: JobSpec, created: float, started: 
         unit="step" if spec.kind == "finetune" else "byte",
         rate=None if started is None else 2310.0,
         rate_unit="tokens",
-        eta_s=18 * MINUTE if run.state is JobState.RUNNING else None,
+        eta_s=18 * 60.0 if run.state is JobState.RUNNING else None,
         loss=run.loss if spec.kind == "finetune" and done else None,
         result=str(folder.path / "result") if run.state is JobState.SUCCEEDED else "",
         error="hardware" if run.state is JobState.FAILED else "",
@@ -264,9 +244,10 @@ def write_data(folder: Path) -> list[str]:
     """Write data files of three layouts; return their paths."""
     folder.mkdir(parents=True)
     chats = folder / "support_chats.jsonl"
-    turn = '{{"messages": [{{"role": "user", "content": "My export stops at {0} %. What can I do?"}}, '
-    turn += '{{"role": "assistant", "content": "The export stops when the disk is full. Free at least {0} MB and press Export again."}}]}}'
-    chats.write_text("\n".join(turn.format(number) for number in range(1, 400)) + "\n{broken\n", encoding="utf-8")
+    question, answer = "My export stops at {0} %. What can I do?", "Free at least {0} MB, then press Export again."
+    turns = [("user", question), ("assistant", answer)]
+    line = json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]})
+    chats.write_text("\n".join(line.replace("{0}", str(n)) for n in range(1, 400)) + "\n{broken\n", encoding="utf-8")
     sums = folder / "gsm8k_train.jsonl"
     sums.write_text(
         "\n".join(f'{{"question": "How much is {n} + {n}?", "answer": "{2 * n}"}}' for n in range(200)),

@@ -20,6 +20,7 @@ def main(port: int, variant: set[str]) -> None:
     from nicegui import ui
 
     from desktop_app import paths
+    from desktop_app.services.client import Service
     from desktop_app.settings import Settings
     from desktop_app.storage.index import Index
     from desktop_app.ui import theme
@@ -33,7 +34,7 @@ def main(port: int, variant: set[str]) -> None:
         listed = fill(root, paths.jobs_dir(), index, time.time())
         settings.model_folders, settings.data_files = listed["models"], listed["data"]
     without_gpu = {"gpus": []} if "no-gpu" in variant else {}
-    state = WindowState(settings, index, inspect_service(), FakeService(sample=lambda: laptop_sample() | without_gpu))
+    state = WindowState(settings, index, Service("inspect"), FakeService(sample=lambda: laptop_sample() | without_gpu))
     state.start()
     theme.set_defaults()
     ui.run(
@@ -44,18 +45,6 @@ def main(port: int, variant: set[str]) -> None:
         show=False,
         title="Whetstone",
         show_welcome_message=False,
-    )
-
-
-def inspect_service() -> object:
-    """Read models and data in this process; enough for pictures."""
-    from desktop_app.library.model_folder import listed_facts
-    from desktop_app.training_data.report import data_report
-    from tests.fakes.fake_service import FakeService
-
-    return FakeService(
-        model_facts=lambda path: listed_facts(Path(path)).model_dump(mode="json"),
-        data_report=lambda path, **more: data_report(Path(path), **more).model_dump(mode="json"),
     )
 
 
