@@ -111,13 +111,12 @@ def make_data(path: Path) -> None:
 
 def run_ours(folder: Path, method: str, steps: int) -> dict[str, object]:
     """Run our worker on a job folder of its own and read its events."""
-    from desktop_app.hardware.sensors import machine_sample
-    from desktop_app.library.model_folder import model_facts
-    from desktop_app.memory_plan import memory_plan
-
     from desktop_app.domain.event import Failed, Metric, Succeeded
     from desktop_app.domain.spec import parse_spec
+    from desktop_app.hardware.sensors import machine_sample
     from desktop_app.job_folder import create_job_folder
+    from desktop_app.library.model_folder import model_facts
+    from desktop_app.memory_plan import memory_plan
 
     model = str(folder / "model")
     if steps:
