@@ -51,6 +51,11 @@ def window_lock() -> Path:
     return data_dir() / "window.lock"
 
 
+def api_file() -> Path:
+    """Where the API of the open window can be reached and its token; readable by this user only."""
+    return data_dir() / "api.json"
+
+
 def program_root() -> Path:
     """Return the folder that holds `main.py` and `desktop_app/`, in the source tree or the package."""
     bundled = getattr(sys, "_MEIPASS", None)
@@ -60,6 +65,12 @@ def program_root() -> Path:
 def demo_dir() -> Path:
     """The tiny model (`model/`) and data file (`data.jsonl`) that ship with the program."""
     return program_root() / "desktop_app" / "demo"
+
+
+def icon_file() -> Path | None:
+    """The window's icon, in the form this system takes; None if it is not there."""
+    file = program_root() / "build" / "icons" / ("whetstone.ico" if os.name == "nt" else "whetstone.png")
+    return file if file.is_file() else None
 
 
 def make_private_dir(folder: Path) -> Path:

@@ -7,9 +7,10 @@ sees websockets, and refusing before a byte of the body is read.
 
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import parse_qs
 
@@ -61,7 +62,7 @@ class AccessPolicy:
     origins: frozenset[str]
     cookie: str
     session: str = field(repr=False)
-    tokens: tuple[tuple[str, str], ...] = field(repr=False)
+    tokens: Mapping[str, str] = field(repr=False)
     keys: StartKeys = field(default_factory=StartKeys, repr=False)
 
     @property
@@ -78,7 +79,7 @@ def access_policy(port: int, token_prefixes: Iterable[str] = ()) -> AccessPolicy
         origins=frozenset({f"http://127.0.0.1:{port}"}),
         cookie=f"whetstone_{port}",  # cookies are shared by all ports of a host
         session=secrets.token_urlsafe(32),
-        tokens=tuple((prefix, secrets.token_urlsafe(32)) for prefix in token_prefixes),
+        tokens=MappingProxyType({prefix: secrets.token_urlsafe(32) for prefix in token_prefixes}),
     )
 
 
@@ -181,7 +182,7 @@ def _has_token(policy: AccessPolicy, headers: dict[bytes, bytes], path: str) -> 
     scheme, _, given = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() != "bearer":
         return False
-    return any(_same(token, given) and path.startswith(prefix) for prefix, token in policy.tokens)
+    return any(_same(token, given) and path.startswith(prefix) for prefix, token in policy.tokens.items())
 
 
 def _same(secret: str, given: str) -> bool:

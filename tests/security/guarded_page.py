@@ -59,7 +59,7 @@ def main() -> None:
 
     Server.run = watched_run  # type: ignore[method-assign]
     take_over_server(listener, policy)
-    known = {"port": port, "cookie": policy.cookie, "session": policy.session, "token": policy.tokens[0][1]}
+    known = {"port": port, "cookie": policy.cookie, "session": policy.session, "token": policy.tokens["/api/"]}
     print(json.dumps({**known, "keys": [policy.keys.issue() for _ in range(20)]}), flush=True)
     ui.run(page, host="127.0.0.1", port=port, reload=False, show=False, show_welcome_message=False, **SERVER_OPTIONS)
 

@@ -149,7 +149,7 @@ def test_a_refused_body_is_not_read(guarded: Any) -> None:
 
 def test_secrets_differ_and_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = access_policy(1, ["/api/"]), access_policy(1, ["/api/"])
-    secrets_seen = {first.session, second.session, first.tokens[0][1], second.tokens[0][1], StartKeys().issue()}
+    secrets_seen = {first.session, second.session, first.tokens["/api/"], second.tokens["/api/"], StartKeys().issue()}
     assert len(secrets_seen) == 5
     assert all(len(secret) >= 43 for secret in secrets_seen)  # 256 bits in base 64
     assert all(secret not in repr(first) for secret in secrets_seen)

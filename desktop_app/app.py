@@ -1,0 +1,306 @@
+"""Wire everything together and open the window; the only file that knows every part.
+
+The order matters: the settings file is checked before the first `import nicegui`, the port is ours before
+anybody is told of it, and the user interface is imported while the window's process is still starting.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import logging.handlers
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .api.guard import START_PATH, AccessPolicy, access_policy
+from .api.server import SERVER_OPTIONS, own_listener, take_over_server
+from .domain.job import Job, JobState
+from .durable_file import write_private
+from .errors import AppError, StorageError
+from .job_folder import job_folders
+from .jobs import submit
+from .native.hook import CLOSING_PATH, WindowHook
+from .native.instance import RAISE_PATH, OneInstance
+from .native.window import (
+    close_window,
+    come_forward,
+    missing_for_window,
+    remember_place,
+    set_up_window,
+    watch_window,
+)
+from .paths import (
+    APP_NAME,
+    api_file,
+    data_dir,
+    icon_file,
+    index_file,
+    jobs_dir,
+    logs_dir,
+    make_private_dir,
+    settings_dir,
+)
+from .services.client import Service
+from .settings import Settings, keep_good_copy, prepare_storage, read_stored, write_settings
+from .storage.index import Index
+
+if TYPE_CHECKING:
+    from nicegui import Client
+
+    from .ui.window_state import WindowState
+
+API_PREFIX = "/api/"
+_KEEP_AFTER_S = 0.5
+
+
+def run_window(argv: list[str]) -> int:
+    """Open the window, or serve its page for a browser, until it is closed.
+
+    Without a display or a GUI backend it says so and does the latter by itself. Exit codes: 0 closed, or
+    shown by an earlier start; 2 a problem told in words.
+    """
+    parser = argparse.ArgumentParser(prog="whetstone", description="Open Whetstone's window.")
+    parser.add_argument("--browser", action="store_true", help="serve on 127.0.0.1 and print a one-time link instead")
+    arguments = parser.parse_args(argv)
+    try:
+        return _open(arguments.browser)
+    except AppError as error:
+        _say(str(error))
+        return 2
+
+
+def _open(in_browser: bool) -> int:
+    make_private_dir(data_dir())
+    one = OneInstance()
+    if not one.acquire():
+        return _wake_first(one, in_browser)
+    told = prepare_storage(settings_dir())
+    _log_to_file(logs_dir() / "window.log")
+    if not in_browser and (missing := missing_for_window()):
+        _say(f"No window can be opened: {missing}")
+        in_browser = True
+    listener = own_listener()
+    port = listener.getsockname()[1]
+    policy = access_policy(port, [API_PREFIX, CLOSING_PATH, RAISE_PATH])
+    one.announce(port, policy.tokens[RAISE_PATH])
+    access = {"url": f"http://127.0.0.1:{port}{API_PREFIX}v1", "token": policy.tokens[API_PREFIX]}
+    write_private(api_file(), json.dumps(access))
+    take_over_server(listener, policy)
+    _Window(policy, port, in_browser, told).serve()
+    one.leave()
+    return 0
+
+
+class _Window:
+    """One run of the window: what its page, its routes and its end share."""
+
+    def __init__(self, policy: AccessPolicy, port: int, in_browser: bool, told: str) -> None:
+        self.policy = policy
+        self.port = port
+        self.in_browser = in_browser
+        self.told = told  # about the settings file; shown once
+        self._may_quit = False
+        self._is_asking = False
+        self._state: WindowState | None = None
+
+    def serve(self) -> None:
+        """Serve until the end; where a window was opened, NiceGUI ends the process there."""
+        from nicegui import app, ui
+
+        from .api.routes import add_routes
+
+        add_routes(app)
+        app.post(CLOSING_PATH)(self._answer_closing)
+        app.post(RAISE_PATH)(self._answer_raise)
+        app.on_startup(self._start)
+        app.on_shutdown(self._end)
+        stored = read_stored(settings_dir())
+        if self.in_browser:
+            app.on_startup(self._print_link)
+        else:
+            self._prepare_window(stored)
+        ui.run(
+            self._draw,
+            host="127.0.0.1",
+            port=self.port,
+            title=APP_NAME,
+            favicon=icon_file(),
+            dark={"system": None, "light": False, "dark": True}[stored.theme],
+            native=not self.in_browser,
+            window_size=None if self.in_browser else stored.window_size,
+            reload=False,
+            show=False,
+            show_welcome_message=False,
+            reconnect_timeout=30,
+            **SERVER_OPTIONS,
+        )
+
+    def _prepare_window(self, stored: Settings) -> None:
+        from .ui.theme import DARK, LIGHT
+
+        token = self.policy.tokens[CLOSING_PATH]
+        set_up_window(
+            url=self._link(),
+            hook=WindowHook(port=self.port, token=token, log_file=str(logs_dir() / "window.log")),
+            settings=stored,
+            background=(DARK if stored.theme == "dark" else LIGHT)["page"],
+            icon=icon_file(),
+        )
+        watch_window(self._no_window)
+
+    def _draw(self) -> None:
+        from .ui.window import draw_window
+
+        draw_window(self._window_state())
+
+    def _window_state(self) -> "WindowState":
+        from nicegui import app
+
+        from .ui.window_state import WindowState
+
+        if self._state is None:
+            services = Service("inspect"), Service("sensors")
+            self._state = WindowState(Settings(app.storage.general), Index(index_file()), *services)
+            self._state.start()
+        return self._state
+
+    async def _start(self) -> None:
+        """Import the user interface while the window's process starts, and take up jobs that were left."""
+        from nicegui import app
+
+        remember_place(Settings(app.storage.general))
+        _KeptSettings(app.storage.general)
+        await asyncio.to_thread(importlib.import_module, "desktop_app.ui.window")
+        await asyncio.sleep(2)  # the first picture comes first
+        await asyncio.to_thread(_take_up_jobs)
+
+    def _end(self) -> None:
+        api_file().unlink(missing_ok=True)
+
+    async def _answer_closing(self) -> dict[str, bool]:
+        """Answer the window's process, which asks before it closes; ask the user if a job is at work."""
+        from nicegui import Client, background_tasks
+
+        clients = [client for client in Client.instances.values() if client.has_socket_connection]
+        jobs = [] if self._may_quit or not clients else await asyncio.to_thread(_unfinished_jobs)
+        if not jobs:
+            return {"may_close": True}
+        if not self._is_asking:
+            self._is_asking = True
+            background_tasks.create(self._ask(clients, jobs[0], len(jobs) - 1))
+        return {"may_close": False}
+
+    async def _ask(self, clients: "list[Client]", job: Job, waiting: int) -> None:
+        """Ask in every open page, for one of them is the window's; one answer is enough."""
+        from .ui.closing_question import ask_before_closing
+
+        async def asking(client: "Client") -> None:
+            with client:
+                await ask_before_closing(job, waiting, self._close)
+
+        try:
+            await asyncio.wait(
+                [asyncio.ensure_future(asking(client)) for client in clients], return_when="FIRST_COMPLETED"
+            )
+        finally:
+            self._is_asking = False
+
+    def _close(self) -> None:
+        self._may_quit = True
+        close_window()
+
+    def _answer_raise(self, link: bool = False) -> dict[str, str]:
+        """Answer a second start: come forward, or tell a new link where there is no window."""
+        if not self.in_browser:
+            come_forward()
+        return {"link": self._link() if link or self.in_browser else ""}
+
+    def _link(self) -> str:
+        return f"http://127.0.0.1:{self.port}{START_PATH}?key={self.policy.keys.issue()}"
+
+    def _print_link(self) -> None:
+        print(f"Open this link in a browser; it works once:\n\n    {self._link()}\n")  # noqa: T201
+        print(f"Scripts find the address and the token of the API in {api_file()}. Ctrl+C ends.", flush=True)  # noqa: T201
+
+    def _no_window(self, reason: str) -> None:
+        """Serve for a browser because the window did not come up; called from a thread."""
+        logging.getLogger("whetstone").error(reason)
+        self.in_browser = True
+        _say(f"{reason} More is in {logs_dir() / 'window.log'}.")
+        self._print_link()
+
+
+class _KeptSettings:
+    """Keeps a synced good copy of the settings, half a second after a change; at once if it is about offline."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+        self._offline = Settings(values).offline
+        self._timer: asyncio.TimerHandle | None = None
+        values.on_change(self._changed)
+
+    def _changed(self) -> None:
+        loop = asyncio.get_event_loop()
+        offline = Settings(self._values).offline
+        if self._timer is not None:
+            self._timer.cancel()
+        if offline != self._offline:
+            self._offline = offline
+            self._write(write_settings)
+        else:
+            self._timer = loop.call_later(_KEEP_AFTER_S, self._write, keep_good_copy)
+
+    def _write(self, write: Callable[[Path, Mapping[str, Any]], None]) -> None:
+        values = json.loads(json.dumps(dict(self._values)))
+
+        def writing() -> None:
+            try:
+                write(settings_dir(), values)
+            except OSError as error:
+                logging.getLogger("whetstone").error("The settings cannot be written: %s", error)
+
+        threading.Thread(target=writing).start()
+
+
+def _wake_first(one: OneInstance, in_browser: bool) -> int:
+    answer = one.ask_first(wants_link=in_browser)
+    if answer is None:
+        raise StorageError(
+            f"{APP_NAME} runs already, but does not answer.", "Close it or end its process, then start again."
+        )
+    if answer.get("link"):
+        print(f"{APP_NAME} runs already. Open this link in a browser; it works once:\n\n    {answer['link']}\n")  # noqa: T201
+    else:
+        print(f"{APP_NAME} is open already; its window comes forward.")  # noqa: T201
+    return 0
+
+
+def _unfinished_jobs() -> list[Job]:
+    """Jobs that have not ended, the one at work first."""
+    jobs = [job for job in Index(index_file()).jobs() if not job.state.is_terminal]
+    return sorted(jobs, key=lambda job: (job.state is JobState.QUEUED, job.created))
+
+
+def _take_up_jobs() -> None:
+    """Let a supervisor look after jobs that an earlier run left behind."""
+    if any(not folder.has_outcome for folder in job_folders(jobs_dir())):
+        with contextlib.suppress(AppError):
+            submit.ensure_supervisor()
+
+
+def _log_to_file(file: Path) -> None:
+    make_private_dir(file.parent)
+    handler = logging.handlers.RotatingFileHandler(file, maxBytes=1_000_000, backupCount=2, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+
+
+def _say(text: str) -> None:
+    """Tell the user something where there may be no window."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,171 @@
+"""What runs inside the window's own process: no orphan, no silent failure, and a question before it closes.
+
+NiceGUI starts that process and knows none of this. Surprising choice: the hook travels there pickled among
+pywebview's start arguments, and unpickling it is what arms it, before any window or Qt exists.
+"""
+
+import http.client
+import json
+import logging
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ORPHANED, FAILED = 3, 4  # exit codes of the window's process
+CLOSING_PATH = "/window/closing"
+DEBUG_PORT = "WHETSTONE_TEST_DEBUG_PORT"
+# The port of Qt's debugger has no lock: whoever may set these could drive the window past every guard.
+_DANGEROUS = ("QTWEBENGINE_REMOTE_DEBUGGING", "QTWEBENGINE_CHROMIUM_FLAGS")
+_USERNS_LIMIT = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_LEAST_VISIBLE = 120  # pixels of a window's top edge that must stay on a screen to be able to grab it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowHook:
+    """How the window's process reaches the server: `port` on 127.0.0.1 and its own bearer `token`."""
+
+    port: int
+    token: str
+    log_file: str
+
+    def __reduce__(self) -> tuple[Callable[..., "WindowHook"], tuple[int, str, str]]:
+        return arm, (self.port, self.token, self.log_file)
+
+    def may_close(self) -> bool:
+        """Ask the server whether the window may close; yes if it does not answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3)
+        try:
+            connection.request("POST", CLOSING_PATH, headers={"Authorization": f"Bearer {self.token}"})
+            answer = json.loads(connection.getresponse().read())
+        except (OSError, ValueError, http.client.HTTPException):
+            return True
+        finally:
+            connection.close()
+        return bool(answer != {"may_close": False})
+
+    def tell(self, text: str) -> None:
+        """Append to the log: this process often has no terminal."""
+        try:
+            with Path(self.log_file).open("a", encoding="utf-8") as stream:
+                stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} window process: {text}\n")
+        except OSError:
+            pass  # the log is a courtesy; there is nowhere else to say it
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def arm(port: int, token: str, log_file: str) -> WindowHook:
+    """Prepare this process, the window's, and return the hook; called by unpickling."""
+    hook = WindowHook(port=port, token=token, log_file=log_file)
+    if multiprocessing.parent_process() is None and multiprocessing.current_process().name == "MainProcess":
+        return hook  # unpickled at home
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  (windowed programs have none on Windows)
+    sys.stderr = sys.stderr or sys.stdout
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare_qt_environment(os.environ)
+    import webview
+
+    plain_start = webview.start
+
+    def start(**options: Any) -> None:
+        _start(plain_start, options)
+
+    webview.start = start
+    return hook
+
+
+def prepare_qt_environment(environment: "os._Environ[str] | dict[str, str]") -> None:
+    """Close Qt's debugging port and switch its sandbox off only where it cannot work."""
+    for name in _DANGEROUS:
+        environment.pop(name, None)
+    port = environment.get(DEBUG_PORT, "")
+    if port.isdigit():
+        environment["QTWEBENGINE_REMOTE_DEBUGGING"] = f"127.0.0.1:{port}"
+    if not _sandbox_can_work():
+        environment["QTWEBENGINE_DISABLE_SANDBOX"] = "1"
+
+
+def nearest_visible_place(
+    place: tuple[int, int], size: tuple[int, int], screens: Sequence[tuple[int, int, int, int]]
+) -> tuple[int, int] | None:
+    """Return `place` if its title bar can be reached on a screen (x, y, width, height), else None.
+
+    The last screen may have been unplugged since the place was remembered.
+    """
+    x, y = place
+    for left, top, width, height in screens:
+        across = min(x + size[0], left + width) - max(x, left)
+        if across >= _LEAST_VISIBLE and top <= y <= top + height - _LEAST_VISIBLE:
+            return place
+    return None
+
+
+def _sandbox_can_work() -> bool:
+    if sys.platform != "linux":
+        return True
+    if os.geteuid() == 0:
+        return False
+    try:
+        return _USERNS_LIMIT.read_text().strip() != "1"
+    except OSError:
+        return True
+
+
+def _end_with_parent() -> None:
+    """End this process when the server's ends, however that one ends; on Windows too, where the parent's pid stays."""
+    while (parent := multiprocessing.parent_process()) is None:
+        time.sleep(0.02)  # still being set up
+    parent.join()
+    os._exit(ORPHANED)
+
+
+def _start(plain_start: Callable[..., None], options: dict[str, Any]) -> None:
+    """Stand in for `webview.start`: an exception in it would leave a process without a window for ever."""
+    logging.getLogger("pywebview").setLevel(logging.ERROR)
+    hook: WindowHook = options.pop("hook")
+    try:
+        _prepare_window(hook, options.get("gui"))
+        plain_start(**options)
+    except BaseException:  # noqa: BLE001  (nobody above would see it; end where the server notices)
+        hook.tell("the window could not be opened\n" + traceback.format_exc())
+        os._exit(FAILED)
+
+
+def _prepare_window(hook: WindowHook, gui: str | None) -> None:
+    import webview
+    from webview.guilib import initialize
+
+    window = webview.windows[0]
+    window.events.closing += hook.may_close
+    toolkit = initialize(gui)
+    window.come_forward = lambda: _come_forward(window)
+    if window.initial_x is None or window.initial_y is None:
+        return
+    screens = [(screen.x, screen.y, screen.width, screen.height) for screen in toolkit.get_screens()]
+    place = (window.initial_x, window.initial_y)
+    if nearest_visible_place(place, (window.initial_width, window.initial_height), screens) is None:
+        window.initial_x = window.initial_y = None
+
+
+def _come_forward(window: Any) -> None:
+    """Show the window in front of others, also if it is minimized; called from a thread of NiceGUI's."""
+    native = window.native
+    if hasattr(native, "isMinimized"):  # Qt: only its own thread may touch it
+        from qtpy.QtCore import QTimer
+
+        def forward() -> None:
+            if native.isMinimized():
+                native.showNormal()
+            native.raise_()
+            native.activateWindow()
+
+        QTimer.singleShot(0, native, forward)
+        return
+    window.restore()
+    window.show()
