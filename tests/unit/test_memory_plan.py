@@ -1,0 +1,195 @@
+"""The plan counts parameters exactly, comes near to measured peaks, and its verdict follows from its terms."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desktop_app.domain.evaluate_spec import EvaluateSpec
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.machine import Gpu, MachineSample
+from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.domain.spec import JobSpec
+from desktop_app.hardware import cuda_state
+from desktop_app.memory_plan import MARGIN, dense_parameters, lora_parameters, memory_plan
+
+
+def _shape(hidden: int, middle: int, layers: int, heads: int, kv_heads: int, vocab: int, tied: bool) -> ModelShape:
+    return ModelShape(
+        hidden_size=hidden,
+        intermediate_size=middle,
+        layers=layers,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=hidden // heads,
+        vocab_size=vocab,
+        tied_embeddings=tied,
+    )
+
+
+LLAMA_7B = _shape(4096, 11008, 32, 32, 32, 32000, False)
+LLAMA_8B = _shape(4096, 14336, 32, 32, 8, 128256, False)
+SMALL = _shape(384, 1024, 8, 6, 6, 512, True)
+WIDE = _shape(256, 704, 4, 4, 2, 32000, True)
+
+
+def _facts(shape: ModelShape, **changes: object) -> ModelFacts:
+    return ModelFacts(path="m", name="m", parameters=dense_parameters(shape), shape=shape).model_copy(update=changes)
+
+
+def _sample(ram: float, gpu: float | None = None) -> MachineSample:
+    """A computer with `ram` and `gpu` free bytes."""
+    gpus = () if gpu is None else (Gpu(index=0, name="G", memory_total=int(gpu) + 5, memory_used=5, driver="580.1"),)
+    return MachineSample(time=0, cpu=0, memory_total=int(ram) + 7, memory_used=7, gpus=gpus)
+
+
+@pytest.fixture
+def cuda_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_state, "_version", lambda: "2.13.0+cu130")
+
+
+def test_parameters_are_those_of_the_real_models() -> None:
+    assert dense_parameters(LLAMA_7B) == 6_738_415_616
+    assert dense_parameters(LLAMA_8B) == 8_030_261_248
+    assert lora_parameters(LLAMA_7B, 8) == 19_988_480
+    assert lora_parameters(LLAMA_8B, 8) == 20_971_520
+    assert lora_parameters(LLAMA_7B, 8, ("q_proj", "v_proj")) == 32 * 2 * 8 * 8192
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch", "length", "checkpointing", "measured_mib"),
+    [
+        (SMALL, 8, 256, False, 552.9),
+        (SMALL, 8, 256, True, 184.5),
+        (WIDE, 4, 256, False, 516.9),
+        (WIDE, 2, 1024, False, 965.1),
+    ],
+)
+def test_the_plan_comes_near_to_the_measured_peak(
+    shape: ModelShape, batch: int, length: int, checkpointing: bool, measured_mib: float
+) -> None:
+    spec = FinetuneSpec(
+        model="m",
+        data="d",
+        rank=8,
+        dropout=0,
+        batch_size=batch,
+        max_length=length,
+        activation_checkpointing=checkpointing,
+        device="cpu",
+    )
+    terms = {term.name: term.bytes for term in memory_plan(spec, _facts(shape), _sample(1e12)).terms}
+    # The measured runs held the logits as the plain Trainer does, three times, and began after the libraries.
+    plain_logits = 3 * batch * length * shape.vocab_size * 4
+    planned = terms["Model"] + terms["Adapter"] + terms["Optimizer"] + terms["Activations"] + plain_logits
+    assert planned / 2**20 == pytest.approx(measured_mib, rel=0.13)
+
+
+def test_trls_logits_on_the_cpu_are_those_that_were_measured() -> None:
+    for tokens, measured_mib in ((1024, 1178), (4096, 4503)):
+        spec = FinetuneSpec(model="m", data="d", batch_size=1, max_length=tokens, device="cpu")
+        (logits,) = [term for term in memory_plan(spec, _facts(WIDE), _sample(1e12)).terms if term.name == "Logits"]
+        assert logits.bytes / 2**20 == pytest.approx(measured_mib, rel=0.15)
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_qlora_of_8_billion_fits_where_lora_does_not() -> None:
+    sample = _sample(32e9, 12e9)
+    spec = FinetuneSpec(model="m", data="d", batch_size=1, max_length=512)
+    lora = memory_plan(spec, _facts(LLAMA_8B), sample)
+    assert (lora.where, lora.verdict) == ("gpu", "does_not_fit")
+    assert lora.needed_bytes > 16e9
+    assert lora.sentence.endswith("It would fit with activation checkpointing and QLoRA.")
+    assert "12.0 GB of GPU memory" in lora.sentence
+    qlora = memory_plan(
+        spec.model_copy(update={"method": "qlora", "activation_checkpointing": True}), _facts(LLAMA_8B), sample
+    )
+    assert qlora.verdict == "fits"
+    weights = {term.name: term for term in qlora.terms}["Model"]
+    # 6,979,321,856 matrix weights in 4 bits with double quantization, embeddings and norms in 16 bits
+    assert weights.bytes == int(6_979_321_856 * (0.5 + 1 / 64 + 4 / 16384)) + (8_030_261_248 - 6_979_321_856) * 2
+
+
+def test_layers_that_4_bits_cannot_take_are_counted_in_full() -> None:
+    odd = _shape(64, 172, 5, 8, 4, 512, True)
+    spec = FinetuneSpec(model="m", data="d", method="qlora", device="cpu")
+    (model,) = [term for term in memory_plan(spec, _facts(odd), _sample(1e12)).terms if term.name == "Model"]
+    fitting = 5 * (2 * 64 * 64 + 2 * 32 * 64)
+    assert model.bytes == int(fitting * (0.5 + 1 / 64 + 4 / 16384)) + (dense_parameters(odd) - fitting) * 4
+
+
+def test_a_gpu_that_torch_cannot_use_is_not_planned_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_state, "_version", lambda: "2.13.0+cpu")
+    spec = QuantizeSpec(model="m")
+    assert memory_plan(spec, _facts(SMALL), _sample(1e12, 8e9)).where == "ram"
+    wanted = memory_plan(spec.model_copy(update={"device": "cuda"}), _facts(SMALL), _sample(1e12))
+    assert (wanted.where, wanted.verdict) == ("gpu", "does_not_fit")
+    assert "no GPU is there" in wanted.sentence
+
+
+def test_a_reference_is_counted_beside_the_model() -> None:
+    spec = EvaluateSpec(model="m", device="cpu")
+    alone = memory_plan(spec, _facts(LLAMA_7B), _sample(1e12))
+    both = memory_plan(spec.model_copy(update={"reference": "r"}), _facts(LLAMA_7B), _sample(1e12))
+    assert both.needed_bytes - alone.needed_bytes == 6_738_415_616 * 4
+
+
+def test_an_adapter_is_counted_with_its_base() -> None:
+    facts = _facts(LLAMA_7B, kind="adapter", parameters=1000)
+    (model,) = [
+        t for t in memory_plan(EvaluateSpec(model="m", device="cpu"), facts, _sample(1)).terms if t.name == "Model"
+    ]
+    assert model.bytes == (6_738_415_616 + 1000) * 4
+
+
+shapes = st.builds(
+    _shape,
+    hidden=st.integers(1, 64).map(lambda n: n * 64),
+    middle=st.integers(1, 10_000),
+    layers=st.integers(1, 80),
+    heads=st.sampled_from([1, 2, 4, 8]),
+    kv_heads=st.sampled_from([1, 2]),
+    vocab=st.integers(1, 200_000),
+    tied=st.booleans(),
+)
+specs = st.one_of(
+    st.builds(
+        FinetuneSpec,
+        model=st.just("m"),
+        data=st.just("d"),
+        method=st.sampled_from(["lora", "qlora"]),
+        rank=st.integers(1, 128),
+        batch_size=st.integers(1, 64),
+        max_length=st.integers(8, 8192),
+        activation_checkpointing=st.booleans(),
+    ),
+    st.builds(
+        QuantizeSpec, model=st.just("m"), method=st.sampled_from(["nf4", "int8"]), double_quantization=st.booleans()
+    ),
+    st.builds(EvaluateSpec, model=st.just("m"), reference=st.sampled_from([None, "r"])),
+)
+
+
+@given(specs, shapes | st.just(ModelShape()), st.integers(0, 2**40), st.sampled_from(["", "NF4"]))
+def test_the_verdict_follows_from_the_terms(spec: JobSpec, shape: ModelShape, free: int, quantized: str) -> None:
+    facts = _facts(shape, quantization=quantized, size_bytes=12345)
+    plan = memory_plan(spec, facts, _sample(free))
+    assert plan.needed_bytes == sum(term.bytes for term in plan.terms)
+    assert plan.free_bytes == free
+    assert all(term.bytes >= 0 and term.name and term.formula and term.source for term in plan.terms)
+    expected = (
+        "fits" if plan.needed_bytes * (1 + MARGIN) <= free else "tight" if plan.needed_bytes <= free else "does_not_fit"
+    )
+    assert plan.verdict == expected
+    assert plan.disk_bytes >= 0
+
+
+@given(specs, shapes, st.sampled_from(["rank", "batch_size", "max_length"]))
+def test_more_never_needs_less(spec: JobSpec, shape: ModelShape, field: str) -> None:
+    if field not in type(spec).model_fields:
+        return
+    more = spec.model_copy(update={field: getattr(spec, field) * 2})
+    sample = _sample(1e12)
+    assert (
+        memory_plan(more, _facts(shape), sample).needed_bytes >= memory_plan(spec, _facts(shape), sample).needed_bytes
+    )
