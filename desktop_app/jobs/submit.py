@@ -14,7 +14,10 @@ from desktop_app.domain.job import make_job_id
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import JobError, SpecError, StorageError
 from desktop_app.job_folder import JobFolder, Request, create_job_folder
+from desktop_app.library.model_folder import check_model_folder
+from desktop_app.os_lock import OsLock
 from desktop_app.storage.index import Index
+from desktop_app.training_data.reader import open_data_file
 
 from .recovery import TRASH_PREFIX
 
@@ -28,11 +31,14 @@ def submit(spec: JobSpec) -> str:
 
     Raises:
         SpecError: a path in the spec cannot be what it should be.
-        StorageError: the job folder cannot be written.
+        ModelError: the model's folder is damaged, incomplete, unsafe or of a kind that cannot be loaded here.
+        DataError: the data file is empty, binary or of no known kind.
+        StorageError: job folder or index cannot be written.
         JobError: no supervisor could be started; the job stays queued.
     """
     spec = with_absolute_paths(spec)
     _check_paths(spec)
+    Index(paths.index_file())  # refuses a newer or unwritable one, for which no supervisor would work
     folder = create_job_folder(paths.jobs_dir(), make_job_id(spec, datetime.now()), spec)
     ensure_supervisor()
     return folder.id
@@ -61,6 +67,12 @@ def ensure_supervisor() -> None:
             f"The process that runs jobs cannot be started: {error}.",
             "The job is kept; it is worked on when Whetstone is started the next time.",
         ) from error
+
+
+def is_supervised() -> bool:
+    """Whether a supervisor holds the lock now; cheap, for those who wait for a job."""
+    with OsLock(paths.supervisor_lock()) as lock:
+        return not lock.acquire()
 
 
 def pause(job_id: str) -> None:
@@ -220,15 +232,20 @@ def _keep_unannounced_result(folder: JobFolder) -> None:
 
 
 def _check_paths(spec: JobSpec) -> None:
+    """Refuse by the first bytes of what is named; rows and weights are the worker's to read."""
     for name in ("model", "reference"):
         model = getattr(spec, name, None)
         if model is not None and not Path(model).is_dir():
             what = "is a file" if Path(model).exists() else "does not exist"
             raise SpecError(f"{name}: {model} {what}.", "Name the folder that holds config.json.", name)
+        if model is not None:
+            check_model_folder(Path(model))
     data = getattr(spec, "data", None)
     if data is not None and not Path(data).is_file():
         what = "is a folder" if Path(data).exists() else "does not exist"
         raise SpecError(f"data: {data} {what}.", "Name a JSONL, JSON, CSV, Parquet or text file.", "data")
+    if data is not None:
+        open_data_file(Path(data))
     output = getattr(spec, "output", None)
     if output is not None:
         _check_output(Path(output))

@@ -31,6 +31,7 @@ DEFAULTS = {
     "checkpoint": 0,
     "end": "ok",
     "at": 10**9,
+    "error": "data",
     "ignore": 0,
     "save_s": 0.1,
     "children": 0,
@@ -114,7 +115,7 @@ class FakeWorker:
     def come_to_grief(self) -> None:
         match self.options["end"]:
             case "fail":
-                self.emit("failed", error="data", message="Line 7 holds no text.", hint="Mend line 7.")
+                self.emit("failed", error=self.options["error"], message="Line 7 holds no text.", hint="Mend line 7.")
             case "bug":
                 raise RuntimeError("the fake went wrong")
             case "exit":

@@ -14,6 +14,7 @@ from desktop_app.jobs import submit
 from desktop_app.paths import index_file, jobs_dir, supervisor_lock
 from desktop_app.storage.index import Index
 from tests.conftest import processes_of
+from tests.fakes.model_files import write_llama
 
 FAKE_WORKER = Path(__file__).parents[1] / "fakes" / "fake_worker.py"
 PATIENCE_S = 60.0
@@ -24,9 +25,8 @@ class Bench:
 
     def __init__(self, data_dir: Path, place: Path, set_variable: Callable[[str, str], object]) -> None:
         self.data_dir = data_dir
-        self.model = place / "model"
+        self.model = write_llama(place / "model")
         self.data = place / "rows.jsonl"
-        self.model.mkdir()
         self.data.write_text('{"text": "a"}\n')
         set_variable("WHETSTONE_FAKE_WORKER", str(FAKE_WORKER))
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from desktop_app.domain.spec import parse_spec
-from desktop_app.errors import SpecError
+from desktop_app.errors import DataError, ModelError, SpecError
 from desktop_app.jobs.submit import submit, with_absolute_paths
+from tests.fakes.model_files import write_llama
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,7 @@ def test_a_path_that_cannot_be_is_refused_and_nothing_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WHETSTONE_DATA_DIR", str(tmp_path / "data"))
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
+    write_llama(tmp_path / "model")
     (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
     spec = parse_spec({"kind": "finetune", "model": "model", "data": "rows.jsonl", **change})
     with pytest.raises(SpecError, match=words) as caught:
@@ -41,3 +41,19 @@ def test_relative_paths_are_taken_from_the_current_folder(tmp_path: Path, monkey
     spec = with_absolute_paths(parse_spec({"kind": "finetune", "model": "m", "data": "~/rows", "output": "/o"}))
     assert (spec.model, spec.data, spec.output) == (str(tmp_path / "m"), str(tmp_path / "home" / "rows"), "/o")
     assert with_absolute_paths(parse_spec({"kind": "quantize", "model": "m"})).output is None
+
+
+def test_a_damaged_model_or_a_binary_data_file_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(tmp_path / "data"))
+    model, data = write_llama(tmp_path / "model"), tmp_path / "rows.jsonl"
+    data.write_bytes(b"\x00\x01\x02" * 100)
+    spec = parse_spec({"kind": "finetune", "model": str(model), "data": str(data)})
+    with pytest.raises(DataError):
+        submit(spec)
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError):
+        submit(parse_spec({"kind": "quantize", "model": str(model)}))
+    assert not (tmp_path / "data").exists()

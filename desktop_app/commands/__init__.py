@@ -1,0 +1,120 @@
+"""The same actions as in the window, from a terminal: a face of its own that knows neither window nor API.
+
+Exit codes: 0 success, 1 a bug, 2 a problem told in words, 130 cancelled.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from desktop_app import __version__
+from desktop_app.errors import AppError, error_kind
+
+SUCCESS, BUG, PROBLEM, CANCELLED = 0, 1, 2, 130
+_JOB_ACTIONS = {
+    "pause": "let a job hold still; one that waits is held back",
+    "resume": "let a paused job go on",
+    "stop": "let a job save what it has and end",
+    "cancel": "end a job without a result",
+    "continue": "go on with a fine-tuning that ended without a result, from its newest checkpoint",
+    "delete": "remove a job that ended from the history, with its files",
+}
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run one command and return the exit code of the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a Windows console that knows no ü must not end the program
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        return code
+    except AppError as error:
+        return _told(error, as_json=getattr(arguments, "json", False))
+    except KeyboardInterrupt:
+        return CANCELLED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        sys.stderr.close()
+        return SUCCESS
+
+
+def _told(error: AppError, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"error": error_kind(error), "message": error.message, "hint": error.hint}))
+    else:
+        print(error.message, error.hint, sep="\n", file=sys.stderr)
+    return PROBLEM
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="whetstone",
+        description="Fine-tune and quantize language models on this computer. Without a command the window opens.",
+        epilog="Exit codes: 0 success, 1 a bug, 2 a problem told in words, 130 cancelled. "
+        "Options of the window: --browser serves it on 127.0.0.1 and prints a one-time link.",
+    )
+    parser.add_argument("--version", action="version", version=f"whetstone {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = _command(commands, "run", "run a job from a spec and follow it to its end", _run)
+    run.add_argument("spec", metavar="SPEC.json", help="the job's spec; paths in it are relative to the current folder")
+    _command(commands, "jobs", "list all jobs, the newest first", _jobs)
+    _job_argument(_command(commands, "show", "show one job: settings, progress, result", _show))
+    inspect = _command(commands, "inspect", "look at a model folder or a data file without loading it", _inspect)
+    inspect.add_argument("path", metavar="PATH", help="a model folder, a GGUF file or a data file")
+    inspect.add_argument("--layout", default="auto", help="read a data file in this layout instead of finding it out")
+    for name, text in _JOB_ACTIONS.items():
+        _job_argument(_command(commands, name, text, _act)).set_defaults(action=name)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    action: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.set_defaults(run=action)
+    return parser
+
+
+def _job_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("job", metavar="JOB", help="the job's id; its beginning is enough if no other begins so")
+    return parser
+
+
+# Imported where they are used: most commands need little, and a terminal should answer at once.
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from .follow import run_spec
+
+    return run_spec(arguments.spec, arguments.json)
+
+
+def _jobs(arguments: argparse.Namespace) -> int:
+    from .history import print_jobs
+
+    return print_jobs(arguments.json)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from .history import print_job
+
+    return print_job(arguments.job, arguments.json)
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    from .history import act
+
+    return act(arguments.action, arguments.job, arguments.json)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from .inspection import inspect_path
+
+    return inspect_path(arguments.path, arguments.layout, arguments.json)
