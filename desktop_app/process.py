@@ -102,6 +102,34 @@ def start_service(name: str, log: Path) -> "subprocess.Popen[bytes]":
         )
 
 
+def run_program(command: list[str], wait_s: float = 3.0) -> bool:
+    """Run a program of the system without a window of its own; return whether it did what it was asked.
+
+    One that is still running after `wait_s` is left to itself and counts as started: file managers stay open.
+    """
+    environment = dict(os.environ)
+    if getattr(sys, "frozen", False):
+        _take_out_of_bundle(environment)
+    reap()
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=os.name != "nt",
+            creationflags=0x08000000 if os.name == "nt" else 0,
+        )
+    except (OSError, ValueError):  # not installed, or a text with a null byte
+        return False
+    try:
+        return child.wait(wait_s) == 0
+    except subprocess.TimeoutExpired:
+        _CHILDREN[child.pid] = child
+        return True
+
+
 def helper_environment(threads: int | None = None) -> dict[str, str]:
     """Return the environment of a helper process: this one's, made offline, with a bound number of threads."""
     environment = {**os.environ, **_HELPER_ENVIRONMENT}
