@@ -75,21 +75,26 @@ def run_window(argv: list[str]) -> int:
 
 
 def _open(in_browser: bool) -> int:
-    make_private_dir(data_dir())
     one = OneInstance()
     if not one.acquire():
         return _wake_first(one, in_browser)
     told = prepare_storage(settings_dir())
-    _log_to_file(logs_dir() / "window.log")
     if not in_browser and (missing := missing_for_window()):
         _say(f"No window can be opened: {missing}")
         in_browser = True
     listener = own_listener()
     port = listener.getsockname()[1]
     policy = access_policy(port, [API_PREFIX, CLOSING_PATH, RAISE_PATH])
-    one.announce(port, policy.tokens[RAISE_PATH])
     access = {"url": f"http://127.0.0.1:{port}{API_PREFIX}v1", "token": policy.tokens[API_PREFIX]}
-    write_private(api_file(), json.dumps(access))
+    try:
+        _log_to_file(logs_dir() / "window.log")
+        one.announce(port, policy.tokens[RAISE_PATH])
+        write_private(api_file(), json.dumps(access))
+    except OSError as error:
+        raise StorageError(
+            f"{data_dir()} cannot be written: {error.strerror}.",
+            "Free some space, or choose another data folder (WHETSTONE_DATA_DIR).",
+        ) from error
     take_over_server(listener, policy)
     _Window(policy, port, in_browser, told).serve()
     one.leave()
@@ -103,7 +108,7 @@ class _Window:
         self.policy = policy
         self.port = port
         self.in_browser = in_browser
-        self.told = told  # about the settings file; shown once
+        self._told = told  # about the settings file; shown once
         self._may_quit = False
         self._is_asking = False
         self._state: WindowState | None = None
@@ -154,9 +159,14 @@ class _Window:
         watch_window(self._no_window)
 
     def _draw(self) -> None:
+        from nicegui import ui
+
         from .ui.window import draw_window
 
         draw_window(self._window_state())
+        if self._told:
+            ui.notify(self._told, type="warning", timeout=0, close_button="OK", multi_line=True)
+            self._told = ""
 
     def _window_state(self) -> "WindowState":
         from nicegui import app

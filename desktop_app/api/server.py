@@ -10,8 +10,9 @@ from typing import Any
 
 from .guard import AccessPolicy, Guard
 
-# Passed to `ui.run` and on to uvicorn: no trust in proxies, no word about the server.
-SERVER_OPTIONS: dict[str, Any] = {"proxy_headers": False, "server_header": False}
+# Passed to `ui.run` and on to uvicorn: no trust in proxies, no word about the server, and an end that waits
+# for nobody: jobs and settings do not depend on open connections.
+SERVER_OPTIONS: dict[str, Any] = {"proxy_headers": False, "server_header": False, "timeout_graceful_shutdown": 2}
 
 
 def own_listener() -> socket.socket:
