@@ -176,7 +176,7 @@ FRAME = """
   .nav .q-tab__indicator, .nav .q-tab .q-focus-helper { display: none }
   .nav .q-tab:focus-visible { outline-offset: -2px }  /* the tab list clips what stands outside */
   .nav .q-tab:hover { background: var(--hover) }
-  .nav .q-tab--active { background: var(--select); color: var(--ink) }
+  .nav .q-tab--active, .nav .q-tab--active:hover { background: var(--select); color: var(--ink) }
   .nav .q-tab--active .q-tab__icon { color: var(--accent) }
   .nav .hint { margin-left: auto; font-size: 11px; color: var(--ink-3) }
   .q-tab-panels { background: none; width: 100%; height: 100% }
