@@ -138,6 +138,7 @@ FIELDS = """
   .q-field--with-bottom { padding-bottom: 0 }
   .q-field__bottom { position: static; transform: none; font: 400 12px/16px var(--sans); padding: 4px 0 0; min-height: 0; color: var(--bad) }
   .q-menu { border: 1px solid var(--line); border-radius: 8px; box-shadow: var(--pop-shadow); background: var(--page) }
+  .q-item:focus-visible { outline-offset: -2px; border-radius: 4px }  /* its list clips what stands outside */
   .q-item { min-height: 28px; padding: 4px 9px; font-size: 13px }
   .q-checkbox__label, .q-toggle__label { font-size: 13px }
   .q-slider--h .q-slider__track-container { padding: 9px 0 }  .q-slider__track { height: 3px !important; background: var(--line) }
@@ -208,7 +209,9 @@ METERS = """
   .nicegui-log .q-scrollarea__content { font: 12px/18px var(--mono); padding: 8px 12px; color: var(--ink-2) }
   .q-card { box-shadow: none; border: 1px solid var(--line); border-radius: 10px; background: var(--page); color: inherit }
   .q-dialog .q-card { box-shadow: var(--pop-shadow); padding: 16px; gap: 12px; width: 420px; align-items: stretch }
+  .q-dialog .q-card.question { width: min-content; min-width: min(420px, 100%) }  /* as wide as its buttons in one row */
   .q-dialog__backdrop { background: rgb(0 0 0 / .35) }
+  .q-notifications__list--bottom { bottom: 28px }  /* above the status strip */
   .q-notification { background: var(--ink); color: var(--page); border-radius: 8px; min-height: 36px; box-shadow: var(--pop-shadow); font-size: 13px }
   .q-skeleton { background: var(--line); border-radius: 4px }
   .q-tooltip { background: var(--ink); color: var(--page); font-size: 12px; border-radius: 6px }
@@ -216,14 +219,15 @@ METERS = """
 
 
 def apply(dark: bool | None = None) -> ui.dark_mode:
-    """Install the theme on the current page; `dark` None follows the system."""
+    """Install the theme on the current page; call before anything is drawn. `dark` None follows the system."""
+    _set_defaults()
     ui.colors(**QUASAR_BRAND)
     ui.add_css(stylesheet())
     return ui.dark_mode(dark)
 
 
-def set_defaults() -> None:
-    """Make quiet, dense components the default; call once before the first page is built."""
+def _set_defaults() -> None:
+    """Make quiet, dense components the default for the whole program; doing it again changes nothing."""
     app.config.quasar_config["ripple"] = False
     ui.button.default_props("unelevated no-caps")
     ui.toggle.default_props("unelevated no-caps toggle-color=none toggle-text-color=none")

@@ -18,11 +18,12 @@ from .widgets.banner import error_banner
 from .window_state import WindowState
 
 _DARK = {"system": None, "light": False, "dark": True}
-# Runs in the page: one listener for the whole window, which also works while a field has the focus,
-# and no key but Ctrl (or Command) with a digit is told to anyone.
+# Runs in the page: one listener for the whole window, which also works while a field has the focus. No key but
+# Ctrl (or Command) with a digit is told to anyone, and while a question is open it has to be answered first.
 _DIGIT_KEYS = """<script>
 document.addEventListener('keydown', (event) => {
-  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && /^[1-9]$/.test(event.key)) {
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && /^[1-9]$/.test(event.key)
+      && !document.querySelector('.q-dialog')) {
     event.preventDefault();
     emitEvent('tab_digit', Number(event.key));
   }

@@ -23,7 +23,6 @@ def main(port: int, variant: set[str]) -> None:
     from desktop_app.services.client import Service
     from desktop_app.settings import Settings
     from desktop_app.storage.index import Index
-    from desktop_app.ui import theme
     from desktop_app.ui.window import draw_window
     from desktop_app.ui.window_state import WindowState
     from tests.fakes.example_history import fill
@@ -36,7 +35,6 @@ def main(port: int, variant: set[str]) -> None:
     without_gpu = {"gpus": []} if "no-gpu" in variant else {}
     state = WindowState(settings, index, Service("inspect"), FakeService(sample=lambda: laptop_sample() | without_gpu))
     state.start()
-    theme.set_defaults()
     ui.run(
         lambda: draw_window(state),
         host="127.0.0.1",
