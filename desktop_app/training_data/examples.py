@@ -6,7 +6,7 @@ A row that cannot be used is counted and told, never dropped in silence.
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from desktop_app.domain.data_report import BadRow
 from desktop_app.errors import DataError
@@ -20,6 +20,7 @@ from .turns import RowProblem, tools_of, turns_of
 
 _SAMPLE_ROWS = 100
 _SAMPLE_TRIES = 10_000
+_SAMPLE_BYTES = 256 * 1024 * 1024
 _KEPT_BAD_ROWS = 100
 
 
@@ -98,24 +99,35 @@ def read_examples(
         DataError: if the file cannot be read, or no column can be learned from.
     """
     file = open_data_file(path)
-    sample: list[Row] = []
-    problems: list[BadRow] = []
-    for number, row in enumerate(islice(file.rows(), _SAMPLE_TRIES), 1):
-        if isinstance(row, Row):
-            sample.append(row)
-        elif not problems:
-            problems.append(_bad(row, number))
-        if len(sample) == _SAMPLE_ROWS:
-            break
-    if not sample:
-        raise _no_usable_row(path.name, problems)
+    sample = _sample(file)
     if file.format == "text":
         found = FoundLayout(name="text", evidence="It is a plain text file.", mapping={"text": "text"})
         if layout not in ("auto", "text"):
             raise DataError(f"{path.name} is plain text and cannot be read as {layout}.", "Choose the layout text.")
     else:
-        found = find_layout([row.columns for row in sample], layout, columns or {}, path.name)
+        found = find_layout(sample, layout, columns or {}, path.name)
     return Examples(file, found, bad_rows, max_rows)
+
+
+def _sample(file: DataFile) -> list[dict[str, Any]]:
+    """Return the columns of the first good rows; there is at least one."""
+    sample: list[dict[str, Any]] = []
+    problems: list[BadRow] = []
+
+    def stop_looking(byte_offset: int) -> None:
+        if byte_offset > _SAMPLE_BYTES and not sample:
+            raise _no_usable_row(file.path.name, problems)
+
+    for number, row in enumerate(islice(file.rows(stop_looking), _SAMPLE_TRIES), 1):
+        if isinstance(row, Row):
+            sample.append(row.columns)
+        elif not problems:
+            problems.append(_bad(row, number))
+        if len(sample) == _SAMPLE_ROWS:
+            break
+    if not sample:
+        raise _no_usable_row(file.path.name, problems)
+    return sample
 
 
 def place_of(bad: BadRow) -> str:

@@ -35,24 +35,30 @@ def lines(
 ) -> Iterator[Line | BadRow]:
     """Yield the lines of `stream` from byte `start`; a line over the limit comes as a bad row, never held whole."""
     stream.seek(start)
-    number, offset, rest, is_too_long = 1, start, b"", False
-    skipped = 0  # bytes of a line that is too long, already let go
+    number, offset, rest = 1, start, b""
+    skipped = 0  # bytes of a line that is too long, already told and let go
     while chunk := stream.read(_CHUNK_BYTES):
+        if skipped and line_end not in chunk:
+            skipped += len(chunk)
+            progress(offset + skipped)
+            continue
         *whole, rest = (rest + chunk).split(line_end)
         for data in whole:
-            length = skipped + len(data)
-            if is_too_long or length > ROW_LIMIT_BYTES:
-                yield _too_long(number, offset)
-            else:
-                yield Line(number, offset, data.removesuffix(b"\r"))
-            number, offset, skipped, is_too_long = number + 1, offset + length + 1, 0, False
-        if is_too_long or len(rest) > ROW_LIMIT_BYTES:
-            skipped, rest, is_too_long = skipped + len(rest), b"", True
+            if not skipped:
+                yield _line(number, offset, data)
+            number, offset, skipped = number + 1, offset + skipped + len(data) + 1, 0
+        if len(rest) > ROW_LIMIT_BYTES:
+            yield _line(number, offset, rest)
+            skipped, rest = len(rest), b""
         progress(offset + skipped + len(rest))
-    if is_too_long:
-        yield _too_long(number, offset)
-    elif rest:
-        yield Line(number, offset, rest.removesuffix(b"\r"))
+    if rest and not skipped:
+        yield _line(number, offset, rest)
+
+
+def _line(number: int, offset: int, data: bytes) -> Line | BadRow:
+    if len(data) > ROW_LIMIT_BYTES:
+        return BadRow(line=number, byte_offset=offset, reason=f"the line is {ROW_LIMIT_WORDS}")
+    return Line(number, offset, data.removesuffix(b"\r"))
 
 
 def decoded(line: Line) -> str | BadRow:
@@ -74,7 +80,3 @@ def not_utf8(data: bytes, index: int, byte_offset: int) -> str:
     except UnicodeDecodeError:
         return reason
     return f"{reason} (in Windows-1252 it would be {seen!r})"
-
-
-def _too_long(number: int, offset: int) -> BadRow:
-    return BadRow(line=number, byte_offset=offset, reason=f"the line is {ROW_LIMIT_WORDS}")

@@ -126,25 +126,31 @@ class Tokenization:
 
     def _encoded_chat(self, example: Example) -> _Encoded:
         rendered = self.template.render(example.turns, example.tools)
-        spans, note = self._answer_spans(example, rendered)
+        answers = [turn.text for turn in example.turns if turn.role == "assistant"]
+        if answers and _without_thought(answers[-1]) not in rendered.text:
+            raise DataError(
+                "The model's chat template leaves the answer out.", "It may want pictures; choose a model for text."
+            )
         # The template writes begin and end tokens itself.
-        return _Encoded(rendered.text, self._tokenizer.encode(rendered.text, add_special_tokens=False), spans, note)
+        encoding = self._tokenizer.encode(rendered.text, add_special_tokens=False)
+        spans, note = self._answer_spans(example, rendered, encoding)
+        return _Encoded(rendered.text, encoding, spans, note)
 
-    def _answer_spans(self, example: Example, rendered: Rendered) -> tuple[Spans | None, str]:
+    def _answer_spans(self, example: Example, rendered: Rendered, encoding: Encoding) -> tuple[Spans | None, str]:
         if self._train_on == "everything":
             return None, ""
         if rendered.answers:
             return rendered.answers, ""
-        spans, answers = self._spans_turn_by_turn(example, rendered.text)
+        spans, answers = self._spans_turn_by_turn(example, rendered.text, encoding)
         if not spans:
             return None, _EVERYTHING
         return tuple(spans), "" if len(spans) == answers else _ONLY_LAST
 
-    def _spans_turn_by_turn(self, example: Example, text: str) -> tuple[list[tuple[int, int]], int]:
+    def _spans_turn_by_turn(self, example: Example, text: str, encoding: Encoding) -> tuple[list[tuple[int, int]], int]:
         """Find the answers by rendering up to each one; return the spans and how many answers there are.
 
-        An answer counts if the conversation up to its end is how the whole one begins. The last one begins where
-        the whole text stops being what the model would be asked with.
+        An answer counts if the whole text has it where the model would be asked for it. The last one begins where
+        the whole text stops being what the model would be asked with, as in trl.
         """
         answers = [number for number, turn in enumerate(example.turns) if turn.role == "assistant"]
         spans = []
@@ -152,10 +158,13 @@ class Tokenization:
             before = self._up_to(example.turns[:number], example.tools, add_generation_prompt=True)
             is_end = number == len(example.turns) - 1
             through = text if is_end else self._up_to(example.turns[: number + 1], example.tools)
-            start = _common_length(before, text) if before else 0
-            is_asked = start == len(before) or (is_end and start > 0)
-            if through and text.startswith(through) and is_asked and start < len(through):
-                spans.append((start, len(through)))
+            start = _common_length(before, text)
+            asked = example.turns[number - 1].text.strip() if number else ""
+            if start == 0 or (start < len(before) and not is_end and asked not in text[:start]):
+                continue
+            end = _answer_end(_without_thought(example.turns[number].text), start, through, text, encoding)
+            if end > start:
+                spans.append((start, end))
         return spans, len(answers)
 
     def _up_to(self, turns: tuple[Turn, ...], tools: str, add_generation_prompt: bool = False) -> str:
@@ -206,6 +215,27 @@ def _common_length(one: str, two: str) -> int:
     if two.startswith(one):
         return len(one)
     return next((place for place, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+
+
+def _answer_end(answer: str, start: int, through: str, text: str, encoding: Encoding) -> int:
+    """Return where the answer that begins at `start` ends; `through` is the conversation up to its end.
+
+    0 if the whole text does not have the answer there. Some templates end a conversation with a token of its own,
+    which is not there when the conversation goes on.
+    """
+    if text.startswith(through):
+        return len(through)
+    end = _common_length(through, text)
+    token = encoding.char_to_token(end)
+    if token is not None:
+        end = min(end, encoding.offsets[token][0])
+    found = text.find(answer, start, end)
+    return end if found >= 0 else 0
+
+
+def _without_thought(answer: str) -> str:
+    """Return what an answer says after its thoughts, which templates leave out or write anew."""
+    return answer.rpartition("</think>")[2].strip()
 
 
 def _pieces(encoded: _Encoded, count: int) -> tuple[str, ...]:

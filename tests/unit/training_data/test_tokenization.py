@@ -64,6 +64,19 @@ def test_a_template_that_rewrites_earlier_answers_trains_the_last_and_says_so(tm
     assert tokens.note.startswith("Only the last answer")
 
 
+def test_a_token_that_ends_the_conversation_is_no_part_of_earlier_answers(tmp_path: Path) -> None:
+    ends = CHATML.replace("{% if add_gen", "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}{% if add_gen")
+    tokens = Tokenization(write_tokenizer(tmp_path, ends)).tokens(_chat("q", "one", "r", "two"), 100, with_pieces=True)
+    assert _trained(tokens) == "one<|im_end|>\n|two<|im_end|>\n</s>"
+    assert tokens.note == ""
+
+
+def test_a_template_that_drops_the_answer_is_refused(tmp_path: Path) -> None:
+    drops = CHATML.replace("message['content']", "message['content'][0]['text']|string")
+    with pytest.raises(DataError, match="Line 3: The model's chat template leaves the answer out"):
+        Tokenization(write_tokenizer(tmp_path, drops)).tokens(_chat("q", "one"), 100)
+
+
 def test_a_template_that_hides_where_answers_begin_trains_everything_and_says_so(tmp_path: Path) -> None:
     hides = "{{ messages | length }}{% for message in messages | reverse %}{{ message['content'] }}{% endfor %}"
     tokens = Tokenization(write_tokenizer(tmp_path, hides)).tokens(_chat("q", "a", "r"), 100)
