@@ -41,7 +41,7 @@ def test_text_and_answers_are_the_same(file: Path) -> None:
                     return_assistant_tokens_mask=template.has_markers,
                     **_TOKENS,
                 )
-            except Exception:  # whatever a template raises there, it must be refused in words here
+            except Exception:  # noqa: BLE001 - whatever a template raises there, it must be refused in words here
                 with pytest.raises(DataError):
                     template.render(turns, add_generation_prompt=asks)
                 continue
