@@ -10,16 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nicegui import Event, app, run
+from nicegui import Event, app, background_tasks, run
 from nicegui.binding import BindableProperty
 
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.errors import AppError
+from desktop_app.hardware.notification import notify
 from desktop_app.services.client import Service
 from desktop_app.settings import Settings
 from desktop_app.storage.index import Index
+
+from .job_ending import ending
 
 JOBS_INTERVAL_S = 0.5
 MACHINE_INTERVAL_S = 1.0
@@ -125,6 +128,8 @@ class WindowState:
         self.jobs_changed.emit()
         for job in _ended(before, self.jobs):
             self.job_ended.emit(job)
+            if self.settings.notifications:
+                background_tasks.create(run.io_bound(notify, *ending(job)), name=f"notify of {job.id}")
 
     async def look_at_machine(self) -> None:
         """Take one sample of the computer; after a failure wait a while, so that a broken driver costs nothing."""

@@ -12,6 +12,6 @@ from tests.fakes.fake_service import FakeService, laptop_sample
 
 @pytest.fixture
 def state(data_dir: Path) -> WindowState:
-    """Return a state without jobs, on a computer with a GPU; its timers stand still."""
-    sensors = FakeService(sample=laptop_sample)
-    return WindowState(Settings({}), Index(data_dir / "history.sqlite3"), FakeService(), sensors)
+    """Return a state without jobs, on a computer with a GPU; its timers stand still and the system is told nothing."""
+    sensors, settings = FakeService(sample=laptop_sample), Settings({"notifications": False})
+    return WindowState(settings, Index(data_dir / "history.sqlite3"), FakeService(), sensors)

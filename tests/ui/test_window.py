@@ -1,6 +1,10 @@
 """The frame: navigation, lazy pages, status strip, what is said when a job ends."""
 
+import asyncio
+import os
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from nicegui import ui
@@ -136,3 +140,26 @@ async def test_a_broken_sensor_is_asked_again_only_later(state: WindowState, use
     assert len(sensors.calls) == 1
     assert state.machine_problem is not None
     assert not state.machine
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="puts a program of its own in the place of notify-send")
+async def test_the_system_is_told_of_an_end_if_the_user_wants_it(
+    user: User, state: WindowState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    program = tmp_path / "notify-send"
+    program.write_text(f'#!/bin/sh\nprintf "%s|" "$@" >> {told}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for number, wants in ((1, False), (2, True)):
+        state.settings.notifications = wants
+        state.index.put(job(number, JobState.RUNNING))
+        await state.look_at_jobs()
+        state.index.put(job(number, JobState.FAILED, started=0.0, ended=5.0, message="Out of memory."))
+        await state.look_at_jobs()
+    for _ in range(200):
+        if told.exists() and told.read_text().endswith("|"):
+            break
+        await asyncio.sleep(0.05)
+    assert "notes-2 has failed|Out of memory.|" in told.read_text()
+    assert "notes-1" not in told.read_text()
