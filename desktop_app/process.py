@@ -38,6 +38,7 @@ CONSOLE_PROGRAM = "whetstone-cli"
 # object too (CREATE_BREAKAWAY_FROM_JOB), or the job would die with the terminal that started it.
 _DETACHED_WINDOWS = 0x00000200 | 0x08000000
 _BREAKAWAY_WINDOWS = 0x01000000
+_LONGEST_SERVICE_LOG_BYTES = 1_000_000
 _SAME_START_S = 0.02  # two start times closer than this are one; the clock tick is 0.01 s
 
 
@@ -85,13 +86,14 @@ def start_detached(command: list[str], log: Path, nonce: str = "", threads: int 
 
 
 def start_service(name: str, log: Path) -> "subprocess.Popen[bytes]":
-    """Start an attached helper whose stdin and stdout are private pipes; what it prints goes into `log` anew.
+    """Start an attached helper whose stdin and stdout are private pipes; what it prints is added to `log`.
 
     Raises:
         OSError: if it cannot be started.
     """
     make_private_dir(log.parent)
-    with log.open("wb") as output:
+    is_long = log.exists() and log.stat().st_size > _LONGEST_SERVICE_LOG_BYTES
+    with log.open("wb") if is_long else _opened_to_append(log) as output:
         return subprocess.Popen(
             own_command("--service", name),
             stdin=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """The owner's side of a service: calls with a time limit that never raise anything but words.
 
-A helper that hangs or dies is ended and started again by the next call. Starting counts against the limit of
-the call, but a helper that is only slow to start is left to it.
+A helper that hangs or dies is ended and started again by the next call; one that nobody asks for a minute is
+ended too, for its memory. Starting counts against the limit of the call, but a slow start is not cut short.
 """
 
 import queue
@@ -28,10 +28,13 @@ _DOING = {
 class Service:
     """One helper process by its name: 'inspect' or 'sensors'. Calls from several threads wait for each other."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, idle_s: float = 60.0) -> None:
         self._name = name
+        self._idle_s = idle_s
         self._lock = threading.Lock()
         self._helper: _Helper | None = None
+        self._last_call = 0.0
+        self._watch: threading.Timer | None = None
 
     def call(self, method: str, timeout_s: float, **params: Any) -> Any:
         """Call a method and return its answer, plain JSON values.
@@ -56,16 +59,10 @@ class Service:
                 ) from error
             except (EOFError, BrokenPipe, OSError) as error:
                 raise self._death(helper, doing) from error
+            self._last_call = time.monotonic()
         finally:
             self._lock.release()
-        if "error" not in answer:
-            return answer.get("result")
-        if answer["error"].get("kind") == "bug":
-            raise ServiceError(
-                f"{doing} failed by a mistake of this program ({answer['error'].get('message')}).",
-                f"Please report it; {self._log} has the details.",
-            )
-        raise unpacked_error(answer["error"])
+        return self._result(answer, doing)
 
     def close(self) -> None:
         """End the helper, also in the middle of a call of another thread, which then raises; it can be used again."""
@@ -74,6 +71,8 @@ class Service:
             helper.end()
 
     def _ready_helper(self, end: float, doing: str) -> "_Helper":
+        if self._helper is not None and self._helper.is_gone:
+            self.close()  # it died while nobody asked it for anything
         try:
             helper = self._helper = self._helper or _Helper(self._name)
         except OSError as error:
@@ -90,11 +89,39 @@ class Service:
             ) from error
         except (EOFError, BrokenPipe, OSError) as error:
             raise self._death(helper, doing) from error
+        if self._watch is None:
+            self._watch_for_idleness(self._idle_s)
         return helper
 
+    def _result(self, answer: Any, doing: str) -> Any:
+        if "error" not in answer:
+            return answer.get("result")
+        if answer["error"].get("kind") == "bug":
+            raise ServiceError(
+                f"{doing} failed by a mistake of this program ({answer['error'].get('message')}).",
+                f"Please report it; {self._log} has the details.",
+            )
+        raise unpacked_error(answer["error"])
+
+    def _watch_for_idleness(self, after_s: float) -> None:
+        self._watch = threading.Timer(after_s, self._end_if_idle)
+        self._watch.daemon = True
+        self._watch.start()
+
+    def _end_if_idle(self) -> None:
+        left_s = self._last_call + self._idle_s - time.monotonic()
+        if left_s <= 0 and self._lock.acquire(blocking=False):
+            try:
+                self._watch = None
+                self.close()
+            finally:
+                self._lock.release()
+        else:
+            self._watch_for_idleness(max(left_s, 1.0))
+
     def _death(self, helper: "_Helper", doing: str) -> ServiceError:
+        code = helper.exit_code()
         self.close()
-        code = helper.end()
         why = "The file may be damaged, or need too much memory; " if self._name == "inspect" else ""
         return ServiceError(f"{doing} ended without an answer (exit code {code}).", f"{why}{self._log} may say more.")
 
@@ -129,12 +156,21 @@ class _Helper:
         write_frame(cast(BinaryIO, self._process.stdin), request)
         return self._take(end)
 
-    def end(self) -> int | None:
-        """Kill the process and return its exit code; None if the system holds on to it, as in a hung driver."""
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def exit_code(self) -> int | None:
+        """Exit code of a process that has closed its pipe; None if it does not end."""
+        wait_until(lambda: self.is_gone, timeout_s=1.0, step_s=0.01)
+        return self._process.returncode
+
+    def end(self) -> None:
+        """Kill the process; where the system holds on to it, as in a hung driver, it is not waited for."""
         self._process.kill()
         threading.Thread(target=self._clean_up, name="ended-service", daemon=True).start()
-        wait_until(lambda: self._process.poll() is not None, timeout_s=1.0, step_s=0.01)
-        return self._process.returncode
+        wait_until(lambda: self.is_gone, timeout_s=0.5, step_s=0.01)
 
     def _clean_up(self) -> None:
         self._process.wait()

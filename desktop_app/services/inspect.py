@@ -1,13 +1,21 @@
 """The service that looks at files which somebody else made, so that none of them can bring down the window."""
 
+import os
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from desktop_app.errors import DataError
 from desktop_app.library import model_folder
 from desktop_app.library.catalogue import find_model_folders
+from desktop_app.training_data import report
+from desktop_app.training_data.examples import read_examples
+from desktop_app.training_data.tokenization import NOT_TRAINED, Tokenization
 
 MEMORY_BYTES = 2 * 1024**3
+_SHOWN_TOKENS = 4096
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
 
 def model_facts(path: str) -> dict[str, Any]:
@@ -29,4 +37,73 @@ def scan(roots: list[str]) -> list[dict[str, Any]]:
     return [listed_facts(str(path)) for path in find_model_folders([Path(root) for root in roots])]
 
 
-METHODS: dict[str, Callable[..., Any]] = {"model_facts": model_facts, "listed_facts": listed_facts, "scan": scan}
+def data_report(
+    path: str,
+    layout: str = "auto",
+    columns: dict[str, str] | None = None,
+    max_rows: int | None = None,
+    limit_s: float | None = None,
+) -> dict[str, Any]:
+    """Look at a data file, for at most `limit_s` seconds; the answer is a DataReport.
+
+    Raises:
+        DataError: as `training_data.report.data_report`.
+    """
+    return report.data_report(Path(path), layout, columns, max_rows, limit_s=limit_s).model_dump(mode="json")
+
+
+def token_preview(
+    model: str,
+    data: str,
+    row: int,
+    max_length: int,
+    train_on: Literal["answers", "everything"] = "answers",
+    layout: str = "auto",
+    columns: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Show the tokens of one usable row, counted from 1, exactly as they would be trained.
+
+    The answer holds `tokens` as pairs of text and whether it is trained, `cut` as the number of tokens beyond
+    `max_length`, and a `note` for the user.
+
+    Raises:
+        ModelError: the model's folder is not sound, or its tokenizer cannot be used.
+        DataError: the file cannot be used, or has fewer rows.
+    """
+    tokenization = _tokenization(Path(model), train_on)
+    examples = read_examples(Path(data), layout, columns, "skip")
+    example = next(islice(examples, max(0, row - 1), None), None)
+    if example is None:
+        raise DataError(f"{data} has no usable row {row:,}, only {examples.row_count:,}.", "Choose an earlier row.")
+    found = tokenization.tokens(example, max_length, with_pieces=True)
+    shown = [
+        [piece, label != NOT_TRAINED] for piece, label in zip(found.pieces[:_SHOWN_TOKENS], found.labels, strict=False)
+    ]
+    notes = [found.note] if found.note else []
+    if len(found.input_ids) > _SHOWN_TOKENS:
+        notes.append(f"Only the first {_SHOWN_TOKENS:,} of {len(found.input_ids):,} tokens are shown.")
+    return {"tokens": shown, "cut": found.cut, "note": " ".join(notes)}
+
+
+_LATEST: dict[tuple[object, ...], Tokenization] = {}
+
+
+def _tokenization(model: Path, train_on: Literal["answers", "everything"]) -> Tokenization:
+    """Load a tokenizer, or take the one of the question before if its files have not changed since."""
+    model_folder.model_facts(model)
+    files = (model / name for name in _TOKENIZER_FILES)
+    state = [(file.stat().st_mtime_ns, file.stat().st_size) if os.path.lexists(file) else None for file in files]
+    key = (str(model), train_on, *state)
+    if key not in _LATEST:
+        _LATEST.clear()
+        _LATEST[key] = Tokenization(model, train_on)
+    return _LATEST[key]
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "model_facts": model_facts,
+    "listed_facts": listed_facts,
+    "scan": scan,
+    "data_report": data_report,
+    "token_preview": token_preview,
+}

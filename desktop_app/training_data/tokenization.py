@@ -240,13 +240,13 @@ def _without_thought(answer: str) -> str:
 
 def _pieces(encoded: _Encoded, count: int) -> tuple[str, ...]:
     """Cut the text into what each token stands for, so that the pieces together are the text again."""
-    pieces, reached = [], 0
-    encoding = encoded.encoding
-    last = min(count, len(encoding.ids))
-    for index in range(last):
-        start, end = encoding.offsets[index]
+    pieces: list[str] = []
+    reached = 0
+    # Each of these attributes is copied out of the library anew when it is asked for.
+    offsets, tokens = encoded.encoding.offsets, encoded.encoding.tokens
+    for (start, end), token in zip(offsets[:count], tokens[:count], strict=True):
         if start == end:  # a token that the tokenizer adds, such as the one that begins a text
-            pieces.append(encoding.tokens[index])
+            pieces.append(token)
             continue
         pieces.append(encoded.text[reached : max(reached, end)])
         reached = max(reached, end)

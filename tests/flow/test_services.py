@@ -1,5 +1,6 @@
 """Real helper processes: they answer, hang, die, are started again, and never outlive their owner."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 
-from desktop_app.errors import ModelError, ServiceError
+from desktop_app.errors import DataError, ModelError, ServiceError
 from desktop_app.process import wait_until
 from desktop_app.services.client import Service
-from tests.fakes.model_files import write_llama
+from tests.fakes.model_files import write_json, write_llama
 
 ROOT = Path(__file__).resolve().parents[2]
 posix_only = pytest.mark.skipif(os.name == "nt", reason="stops a process by a signal")
@@ -95,13 +99,65 @@ def test_a_helper_that_hangs_is_ended_in_time_and_started_again(service: Callabl
     assert sensors.call("sample", 60)["memory_total"] > 0
 
 
-def test_a_helper_that_dies_is_told_and_started_again(service: Callable[[str], Service]) -> None:
+@posix_only
+def test_a_helper_that_dies_in_a_call_is_told_and_started_again(service: Callable[[str], Service]) -> None:
     inspect = service("inspect")
     inspect.call("scan", 60, roots=[])
-    _helpers()[0].kill()
-    with pytest.raises(ServiceError, match="ended without an answer"):
+    (helper,) = _helpers()
+    helper.send_signal(signal.SIGSTOP)
+    threading.Timer(0.3, helper.kill).start()
+    with pytest.raises(ServiceError, match=r"ended without an answer \(exit code -9\)"):
         inspect.call("scan", 60, roots=[])
     assert inspect.call("scan", 60, roots=[]) == []
+
+
+def test_a_helper_that_died_while_idle_is_replaced_in_silence(service: Callable[[str], Service]) -> None:
+    inspect = service("inspect")
+    inspect.call("scan", 60, roots=[])
+    (helper,) = _helpers()
+    helper.kill()
+    running = inspect._helper
+    assert running is not None
+    assert wait_until(lambda: running.is_gone, 10)
+    assert inspect.call("scan", 60, roots=[]) == []
+
+
+def test_a_helper_that_nobody_asks_is_ended(service: Callable[[str], Service]) -> None:
+    inspect = service("inspect")
+    inspect._idle_s = 0.2
+    for _ in range(2):
+        inspect.call("scan", 60, roots=[])
+        assert wait_until(lambda: not _helpers(), 20)
+
+
+def test_data_and_tokens_are_shown_as_they_will_be_trained(service: Callable[[str], Service], tmp_path: Path) -> None:
+    model, data = _model_with_tokenizer(tmp_path / "model"), tmp_path / "data.jsonl"
+    rows = [{"prompt": "a b", "completion": "c"}, {"prompt": "b", "completion": "a " * 5000}]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    inspect = service("inspect")
+    report = inspect.call("data_report", 60, path=str(data))
+    assert (report["layout"], report["rows"]) == ("prompt_completion", 2)
+    wanted = {"model": str(model), "data": str(data), "train_on": "answers", "layout": "auto", "columns": {}}
+    shown = inspect.call("token_preview", 60, row=1, max_length=512, **wanted)
+    assert "".join(text for text, _ in shown["tokens"]).count("c") >= 1
+    assert {trained for _, trained in shown["tokens"]} == {True, False}
+    assert [trained for text, trained in shown["tokens"] if text.strip() == "b"] == [False]
+    long = inspect.call("token_preview", 60, row=2, max_length=4500, **wanted)
+    assert len(long["tokens"]) == 4096
+    assert long["cut"] > 0
+    assert "first 4,096 of 4,500 tokens" in long["note"]
+    with pytest.raises(DataError, match="no usable row 3, only 2"):
+        inspect.call("token_preview", 60, row=3, max_length=512, **wanted)
+
+
+def _model_with_tokenizer(folder: Path) -> Path:
+    write_llama(folder)
+    words = {word: number for number, word in enumerate(["[UNK]", "</s>", "a", "b", "c"])}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {"eos_token": "</s>"})
+    return folder
 
 
 def test_a_slow_start_is_waited_for_over_several_calls(service: Callable[[str], Service]) -> None:
