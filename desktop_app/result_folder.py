@@ -71,6 +71,60 @@ class ResultFolder:
         shutil.rmtree(self.part, ignore_errors=True)
 
 
+def copy_result(source: Path, target: Path, on_progress: Callable[[int, int], bool]) -> bool:
+    """Copy a finished result folder to `target`, which appears complete or not at all.
+
+    `on_progress` gets the bytes done and in all, and returns False to give up; then nothing is left and
+    False is returned. Nothing that exists is ever overwritten.
+
+    Raises:
+        StorageError: `target` exists, there is too little space, or reading or writing failed.
+    """
+    if target.exists():
+        raise StorageError(f"{target} exists already.", "Choose another folder; nothing is overwritten.")
+    part = target.with_name(f".{target.name}.part-{os.getpid()}")
+    try:
+        files = [path for path in sorted(source.rglob("*")) if path.is_file()]
+        total = sum(path.stat().st_size for path in files)
+        free = shutil.disk_usage(target.parent).free
+        if total > free:
+            raise StorageError(
+                f"{target.parent} has {free / 1e9:.1f} GB free, the result takes {total / 1e9:.1f} GB.",
+                "Free some space or choose another disk.",
+            )
+        part.mkdir()
+        if not _copy_files(files, source, part, total, on_progress):
+            return False
+        sync_dir(part)
+        part.rename(target)
+        sync_dir(target.parent)
+    except OSError as error:
+        raise StorageError(
+            f"The result cannot be copied to {target}: {error.strerror}.", "Choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return True
+
+
+def _copy_files(
+    files: list[Path], source: Path, part: Path, total: int, on_progress: Callable[[int, int], bool]
+) -> bool:
+    done = 0
+    for path in files:
+        copy = part / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as reading, copy.open("wb") as writing:
+            while block := reading.read(_BLOCK_BYTES):
+                writing.write(block)
+                done += len(block)
+                if not on_progress(done, total):
+                    return False
+            writing.flush()
+            os.fsync(writing.fileno())
+    return True
+
+
 def write_manifest(folder: Path, about: dict[str, Any]) -> None:
     """List every file of `folder` with size and SHA-256 in `manifest.json`."""
     files = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .tabs import history_tab, jobs_tab
 from .window_state import WindowState
 
 
@@ -17,5 +18,8 @@ class Tab:
 
 
 # models: o_inventory_2 · data: o_table_rows · finetune: o_tune · quantize: o_compress
-# jobs: o_show_chart · history: o_history · settings: o_settings
-TABS: tuple[Tab, ...] = ()
+# settings: o_settings
+TABS: tuple[Tab, ...] = (
+    Tab(key="jobs", title="Jobs", icon="o_show_chart", draw=jobs_tab.draw),
+    Tab(key="history", title="History", icon="o_history", draw=history_tab.draw),
+)

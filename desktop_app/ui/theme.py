@@ -217,6 +217,24 @@ METERS = """
   .q-tooltip { background: var(--ink); color: var(--page); font-size: 12px; border-radius: 6px }
 """
 
+LOGS = """
+  .log-lines { overflow: auto; font: 12px/18px var(--mono); padding: 6px 12px; color: var(--ink-2) }
+  .log-lines:focus-visible { outline-offset: -2px }
+  .log-block { white-space: pre-wrap; overflow-wrap: anywhere; content-visibility: auto }
+  ::highlight(log-found) { background-color: var(--accent-soft); color: var(--ink) }
+  ::highlight(log-current) { background-color: var(--accent); color: var(--on-accent) }
+  .log-search .q-field__control, .log-search .q-field__marginal { height: 24px !important; min-height: 24px !important }
+  .log-search .q-field__native { min-height: 22px !important; font-size: 12px !important }
+  .row-name { font: inherit; color: inherit; background: none; border: 0; padding: 0; min-width: 0; text-align: left; cursor: pointer }
+  .row-bar { width: 44px; height: 4px; border-radius: 2px; background: var(--line); flex: none; overflow: hidden }
+  .row-bar > span { display: block; height: 100%; background: var(--accent) }
+  .job-queue { max-height: 148px }
+  .quiet-expansion .q-item { padding: 0; min-height: 26px; color: var(--ink-3) }
+  .quiet-expansion .q-expansion-item__content > * { padding: 4px 0 0 }
+  @media (min-height: 901px) { .job-queue { max-height: 233px } }
+  @media (max-height: 700px) { .job-queue { max-height: 97px } }
+"""
+
 
 def apply(dark: bool | None = None) -> ui.dark_mode:
     """Install the theme on the current page; call before anything is drawn. `dark` None follows the system."""
@@ -241,7 +259,7 @@ def _set_defaults() -> None:
 def stylesheet() -> str:
     """All CSS: tokens outside the layers, component rules in the layer between Quasar and Tailwind."""
     tokens = f"body {{ {variables(LIGHT)} --sans: {SANS}; --mono: {MONO} }}\nbody.body--dark {{ {variables(DARK)} }}\n"
-    return tokens + "@layer components {" + BASE + BUTTONS + FIELDS + TABLES + FRAME + METERS + "}"
+    return tokens + "@layer components {" + BASE + BUTTONS + FIELDS + TABLES + FRAME + METERS + LOGS + "}"
 
 
 def variables(tokens: dict[str, str]) -> str:

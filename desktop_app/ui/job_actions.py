@@ -1,0 +1,82 @@
+"""What a user can do with a job in its state, and doing it: one call of `jobs.submit`, in a thread, after a question
+where something could be lost.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nicegui import run, ui
+
+from desktop_app.domain.job import Job, JobState
+from desktop_app.errors import AppError
+from desktop_app.jobs import submit
+
+from .widgets.question import ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One button: `question` is asked first where something could be lost, `done` is said afterwards."""
+
+    name: str
+    icon: str
+    do: Callable[[str], object]
+    question: str = ""
+    yes: str = ""
+    done: str = ""
+
+
+PAUSE = Action(name="Pause", icon="o_pause", do=submit.pause)
+CONTINUE = Action(name="Continue", icon="o_play_arrow", do=submit.resume)
+STOP = Action(
+    name="Stop and save",
+    icon="o_stop",
+    do=submit.stop,
+    done="It stops after this step and saves what it has learned.",
+)
+CANCEL = Action(
+    name="Cancel",
+    icon="o_close",
+    do=submit.cancel,
+    question="It ends at once and gives no result. Its checkpoints stay, so that a fine-tuning can be resumed.",
+    yes="Cancel the job",
+)
+REMOVE = Action(name="Remove from queue", icon="o_close", do=submit.cancel, done="Removed from the queue.")
+RESUME = Action(
+    name="Resume from checkpoint",
+    icon="o_play_arrow",
+    do=submit.run_on,
+    done="It is in the queue and goes on from its checkpoint.",
+)
+
+
+def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
+    """Return what can be done with the job now, the most usual first; running it again is always possible."""
+    is_training = job.kind == "finetune"
+    match job.state:
+        case JobState.QUEUED:
+            return (REMOVE,)
+        case JobState.RUNNING:
+            return (PAUSE, STOP, CANCEL) if is_training else (PAUSE, CANCEL)
+        case JobState.PAUSED:
+            return (CONTINUE, STOP, CANCEL) if is_training else (CONTINUE, CANCEL)
+        case JobState.SUCCEEDED:
+            return ()
+        case _:
+            return (RESUME,) if is_training and has_checkpoint else ()
+
+
+async def perform(action: Action, job: Job, on_error: Callable[[AppError], object]) -> bool:
+    """Ask if need be, then do it; return whether it was done. A problem goes to `on_error` in words."""
+    if action.question:
+        answer = await ask(f"{action.name} {job.name}?", action.question, [action.yes, "Keep it"], safe="Keep it")
+        if answer != action.yes:
+            return False
+    try:
+        await run.io_bound(action.do, job.id)
+    except AppError as error:
+        on_error(error)
+        return False
+    if action.done:
+        ui.notify(action.done)
+    return True

@@ -1,0 +1,180 @@
+"""What a job's view says in numbers and words: figures of the run, its settings, its result, a report to copy.
+
+Works on a job and its record alone; draws nothing.
+"""
+
+import json
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from desktop_app import __version__
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.spec import SPEC_TYPES
+
+from .curve import change
+from .log_text import LogText
+from .run_record import RunRecord
+from .wording import clock_text, duration_text, number_text, size_text
+
+_LABELS = {
+    "eval_loss": "Evaluation loss",
+    "learning_rate": "Learning rate",
+    "grad_norm": "Gradient norm",
+    "mean_kl": "Divergence (KL)",
+    "kl": "Divergence (KL)",
+    "nf4": "NF4",
+    "seconds": "Time",
+}
+_UNITS = (("_bytes", size_text), ("_s", duration_text), ("_seconds", duration_text))
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One number with its name above it; `about` explains it when pointed at."""
+
+    name: str
+    value: str
+    note: str = ""
+    about: str = ""
+
+
+def run_figures(job: Job, record: RunRecord, now_s: float) -> list[Fact]:
+    """Return the figures of a run: those of training where it trains, otherwise how far it is."""
+    progress = record.progress
+    figures = []
+    if progress is not None and progress.total:
+        is_bytes = progress.unit == "byte"
+        done, total = (size_text(n) if is_bytes else number_text(n) for n in (progress.done, progress.total))
+        figures.append(Fact("Written" if is_bytes else progress.unit.capitalize(), done, f"of {total}"))
+        if progress.epoch is not None:
+            epochs = job.spec.get("epochs")
+            of = f"of {epochs:g}" if epochs and not job.spec.get("max_steps") else ""
+            figures.append(Fact("Epoch", f"{progress.epoch:.2f}", of))
+    figures += _training_figures(record)
+    speed = record.latest("tokens_per_s")
+    if speed is not None:
+        figures.append(Fact("Speed", number_text(round(speed)), "tokens/s"))
+    elif progress is not None and progress.rate:
+        unit = (progress.rate_unit or progress.unit).rstrip("s")
+        rate = size_text(progress.rate) if unit == "byte" else number_text(progress.rate)
+        figures.append(Fact("Speed", rate, "per s" if unit == "byte" else f"{unit}s/s"))
+    if record.checkpoints:
+        last = record.checkpoints[-1]
+        ago = f"{duration_text(now_s - last.time)} ago" if not job.state.is_terminal else ""
+        figures.append(Fact("Last checkpoint", number_text(last.step), ago))
+    return figures
+
+
+def _training_figures(record: RunRecord) -> list[Fact]:
+    figures = []
+    losses = record.metrics.get("loss", [])
+    if losses:
+        differs = change(losses)
+        note = "" if differs is None else f"{'▾' if differs < 0 else '▴'} {number_text(abs(differs))}"
+        about = "Mean of the last ten values against the ten before"
+        figures.append(Fact("Loss", number_text(losses[-1][1]), note, about))
+    evaluated = record.metrics.get("eval_loss", [])
+    if evaluated:
+        step, value = evaluated[-1]
+        figures.append(Fact("Evaluation loss", number_text(value), f"step {number_text(step)}"))
+    rate = record.latest("learning_rate")
+    if rate is not None:
+        figures.append(Fact("Learning rate", number_text(rate)))
+    return figures
+
+
+def headline(job: Job, share: float | None, eta_s: float | None, now_s: float) -> tuple[str, str, str]:
+    """Say how it stands: the big word or number, the lead beside it ('' while it runs), the small print."""
+    if job.state is JobState.QUEUED:
+        return "Queued", "waits for its turn", ""
+    if not job.state.is_terminal:
+        big = f"{share:.0%}".replace("%", " %") if share is not None else "Starting"
+        if job.state is JobState.PAUSED:
+            return big, "paused", "it keeps its memory until you let it go on"
+        return big, "", f"done at about {clock_text(now_s + eta_s)}" if eta_s and share is not None else ""
+    took = duration_text(job.duration_s)
+    return job.state.value.capitalize(), f"after {took}" if took else "", clock_text(job.ended) if job.ended else ""
+
+
+def label(name: str) -> str:
+    """Say the name of a metric, a setting or a figure as words: 'eval_loss_before' -> 'Evaluation loss before'."""
+    for suffix, _ in _UNITS:
+        name = name.removesuffix(suffix)
+    if name in _LABELS:
+        return _LABELS[name]
+    words = name.replace("eval_loss", "evaluation_loss").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def summary_figures(summary: dict[str, Any]) -> list[Fact]:
+    """Turn the figures that a worker left for the history into words; what is empty is left out."""
+    return [Fact(label(name), _value_text(name, value)) for name, value in summary.items() if value not in (None, "")]
+
+
+def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
+    """Return the settings that were changed, then those that stand at their default (which `about` explains)."""
+    kind = SPEC_TYPES.get(job.kind)
+    changed: list[Fact] = []
+    usual: list[Fact] = []
+    for name, value in job.spec.items():
+        if name in ("kind", "name"):
+            continue
+        field = kind.model_fields.get(name) if kind is not None else None
+        about = (field.description or "") if field is not None else ""
+        default = field.get_default(call_default_factory=True) if field is not None else None
+        is_usual = field is not None and not field.is_required() and _plain(default) == _plain(value)
+        (usual if is_usual else changed).append(Fact(label(name), _setting_text(value), about=about))
+    return changed, usual
+
+
+def report_text(job: Job, record: RunRecord, log: LogText) -> str:
+    """Write what someone who is to help needs: the problem, the versions, the settings, the end of the log."""
+    versions = record.started.versions if record.started is not None else {}
+    newest = [*log.lines, log.shown_open_line][-60:]
+    return "\n".join(
+        [
+            f"Whetstone {__version__}, Python {platform.python_version()}, {platform.platform()}",
+            f"Job {job.id}: {job.state.value}",
+            f"Problem: {job.message} {job.hint}".rstrip(),
+            f"Doing: {record.stage}" if record.stage else "",
+            "Libraries: " + (", ".join(f"{name} {version}" for name, version in versions.items()) or "unknown"),
+            "",
+            "Settings:",
+            json.dumps(job.spec, indent=2, ensure_ascii=False),
+            "",
+            "End of the log:",
+            *newest,
+        ]
+    )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _setting_text(value: Any) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:g}"
+        case list() | tuple():
+            return ", ".join(map(str, value)) or "–"
+        case dict():
+            return ", ".join(f"{key}: {entry}" for key, entry in value.items()) or "–"
+        case _:
+            return str(value) or "–"
+
+
+def _value_text(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _setting_text(value)
+    for suffix, say in _UNITS:
+        if name.endswith(suffix) and not name.endswith("per_s"):
+            return say(value)
+    return number_text(value)

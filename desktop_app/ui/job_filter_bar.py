@@ -1,0 +1,87 @@
+"""Search field and chips that choose which jobs a table shows; the chips say how many there are of each."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from nicegui import ui
+
+from desktop_app.domain.job import Job, JobState
+
+from .job_rows import KIND_NAMES, JobFilter
+from .widgets.job_dot import job_dot
+
+
+class JobFilterBar:
+    """`filter` is what is chosen now; `on_change` is called after each change of it."""
+
+    def __init__(self, on_change: Callable[[], object]) -> None:
+        self.filter = JobFilter()
+        self._on_change = on_change
+        self._states: set[JobState] = set()
+        self._kinds: set[str] = set()
+        self._text = ""
+        self._counts: tuple[object, ...] = ()
+        self._search: ui.input | None = None
+
+    def draw_search(self, what: str) -> None:
+        """Draw the search field; `what` says what it searches, for screen readers."""
+        field = ui.input(placeholder="Search", on_change=lambda event: self._set_text(event.value or ""))
+        field.classes("w-[200px] shrink-0 max-[999px]:w-[150px]").props("clearable debounce=150")
+        field.props["aria-label"] = f"Search {what}"
+        with field.add_slot("prepend"):
+            ui.icon("o_search").props("aria-hidden=true")
+        self._search = field
+
+    def draw_chips(self, classes: str = "") -> None:
+        """Make the place for the chips; `count` fills it."""
+        self._chips = ui.row().classes(f"items-center gap-2 {classes}")
+
+    def count(self, jobs: Sequence[Job]) -> None:
+        """Write the chips for the kinds and states that occur in `jobs`."""
+        kinds, states = Counter(job.kind for job in jobs), Counter(job.state for job in jobs)
+        counts = (tuple(sorted(kinds.items())), tuple(sorted(states.items())))
+        if counts == self._counts:
+            return
+        self._counts = counts
+        self._chips.clear()
+        with self._chips:
+            shown_kinds = [kind for kind in KIND_NAMES if kinds[kind] or kind in self._kinds]
+            for kind in shown_kinds if len(shown_kinds) > 1 else ():
+                self._draw_chip(f"{KIND_NAMES[kind]} {kinds[kind]:,}", kind, self._kinds)
+            shown_states = [state for state in JobState if states[state] or state in self._states]
+            if len(shown_kinds) > 1 and shown_states:
+                ui.element("span").classes("rule-l h-4 mx-1")
+            for state in shown_states:
+                self._draw_chip(f"{state.value.capitalize()} {states[state]:,}", state, self._states)
+
+    def clear(self) -> None:
+        """Show everything again."""
+        self._states.clear()
+        self._kinds.clear()
+        self._counts = ()
+        if self._search is not None and self._search.value:
+            self._search.set_value("")
+        self._changed()
+
+    def _draw_chip(self, text: str, value: str, chosen: set[str] | set[JobState]) -> None:
+        def toggle(is_on: bool) -> None:
+            (chosen.add if is_on else chosen.discard)(value)  # type: ignore[arg-type]
+            self._changed()
+
+        with ui.chip(
+            color=None,
+            selectable=True,
+            selected=value in chosen,
+            on_selection_change=lambda event: toggle(event.value),
+        ):
+            if isinstance(value, JobState):
+                job_dot(value, is_named=False).classes("mr-1.5")
+            ui.label(text)
+
+    def _set_text(self, text: str) -> None:
+        self._text = text
+        self._changed()
+
+    def _changed(self) -> None:
+        self.filter = JobFilter(text=self._text, states=frozenset(self._states), kinds=frozenset(self._kinds))
+        self._on_change()

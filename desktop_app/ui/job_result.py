@@ -1,0 +1,63 @@
+"""What came out of a job: where it lies, what was measured, what was verified."""
+
+from nicegui import run, ui
+
+from desktop_app.domain.event import Succeeded
+from desktop_app.domain.job import Job
+from desktop_app.errors import AppError
+from desktop_app.hardware.opener import reveal
+
+from .job_figures import label, summary_figures
+from .run_record import RunRecord
+from .widgets.button import button, icon_button
+from .widgets.figure import Figure, figure_row
+
+
+def draw_result(job: Job, record: RunRecord) -> None:
+    """Draw path, figures and checks of a job that succeeded; nothing for any other."""
+    if not job.result:
+        return
+    with ui.column().classes("box w-full gap-3 p-3"):
+        draw_place(job.result)
+        facts = summary_figures(job.summary)
+        if facts:
+            with figure_row():
+                for fact in facts:
+                    Figure(fact.name, fact.value, fact.note)
+        if isinstance(record.end, Succeeded):
+            draw_checks(record.end)
+
+
+def draw_place(result: str) -> None:
+    """Draw the folder's path with the two things one does with a path."""
+    with ui.row().classes("w-full items-center gap-2 no-wrap"):
+        ui.label("Result").classes("t-lead")
+        ui.label(result).classes("t-mono c-2 truncate min-w-0").tooltip(result)
+        ui.space()
+        button("Reveal", "o_folder_open", on_click=lambda: show_folder(result))
+        icon_button("o_content_copy", "Copy path", lambda: copy_path(result))
+
+
+def draw_checks(end: Succeeded) -> None:
+    """List what was verified before the result was shown, each with its finding."""
+    if end.stopped_early:
+        ui.label("Stopped early by you; it holds what was learned until then.").classes("c-2")
+    for name, finding in end.checks.items():
+        with ui.row().classes("items-baseline gap-2 no-wrap w-full"):
+            ui.icon("o_check").classes("c-good text-[14px] self-center").props('role=img aria-label="verified"')
+            ui.label(label(name)).classes("whitespace-nowrap")
+            ui.label(finding).classes("c-3 min-w-0 break-words")
+
+
+async def show_folder(result: str) -> None:
+    """Show the folder in the system's file manager, or say why not."""
+    try:
+        await run.io_bound(reveal, result)
+    except AppError as error:
+        ui.notify(error.message, caption=error.hint)
+
+
+def copy_path(result: str) -> None:
+    """Put the path on the clipboard."""
+    ui.clipboard.write(result)
+    ui.notify("Copied the path.")

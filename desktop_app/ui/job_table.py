@@ -1,0 +1,139 @@
+"""A table of jobs that stays quick with ten thousand of them.
+
+Sorting happens here, on values and not on their words; the page gets the first rows only and asks for
+more while it scrolls.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import events, ui
+
+from desktop_app.domain.job import Job
+
+from .job_rows import in_order, job_row
+
+_FIRST_ROWS = 100
+_MORE_ROWS = 200
+# A button, so that the keyboard reaches the row; its click is the row's.
+_NAME_CELL = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
+    <span :class="props.row.dot" role="img" :aria-label="props.row.state"></span>
+    <button type="button" class="row-name truncate">{{ props.value }}</button></div></q-td>"""
+_PROGRESS_CELL = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
+    <span v-if="props.row.share !== null && props.row.share < 1" class="row-bar" aria-hidden="true"
+        ><span :style="{ width: 100 * props.row.share + '%' }"></span></span>
+    <span class="truncate" :class="props.row.reason ? 'c-bad' : ''" :title="props.row.reason">{{
+        props.row.reason || props.value }}</span></div></q-td>"""
+_CURVE_CELL = """<q-td :props="props"><span v-if="props.row.reason" class="t-small c-bad" :title="props.row.reason"
+    >{{ props.row.reason }}</span><svg v-else-if="props.value" class="spark" viewBox="0 0 72 18" aria-hidden="true"
+    ><polyline :points="props.value" /></svg></q-td>"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: the row's field, its heading, how wide (Tailwind class), on which side, in which colour."""
+
+    field: str
+    title: str
+    width: str = ""
+    is_right: bool = False
+    is_sortable: bool = True
+    classes: str = ""
+
+    def as_quasar(self) -> dict[str, Any]:
+        """Return what Quasar's table wants to know."""
+        hidden = "max-[999px]:hidden" if "max-[999px]:hidden" in self.classes else ""
+        return {
+            "name": self.field,
+            "label": self.title,
+            "field": self.field,
+            "align": "right" if self.is_right else "left",
+            "sortable": self.is_sortable,
+            "classes": self.classes,
+            "headerClasses": f"{self.width} {hidden}".strip(),
+        }
+
+
+class JobTable:
+    """Rows of jobs, in `order` until the user sorts them, else the newest first.
+
+    `add_curves` may fill the `curve` of the rows that are shown.
+    """
+
+    def __init__(
+        self,
+        columns: list[Column],
+        on_choose: Callable[[str], object],
+        classes: str = "",
+        add_curves: Callable[[list[dict[str, Any]], list[Job]], None] | None = None,
+        order: Callable[[list[Job]], list[Job]] | None = None,
+    ) -> None:
+        self._columns = columns
+        self._jobs: list[Job] = []
+        self._chosen = ""
+        self._sort: tuple[str | None, bool] = ("when", True) if order is None else (None, False)
+        self._order = order
+        self._count = _FIRST_ROWS
+        self._add_curves = add_curves
+        self.table = ui.table(rows=[], columns=[column.as_quasar() for column in columns], row_key="id")
+        self.table.classes(classes).props("virtual-scroll table-colspan=1 binary-state-sort")
+        self.table.props("virtual-scroll-item-size=34 virtual-scroll-sticky-size-start=28")
+        self._set_pagination()
+        self.table.add_slot("body-cell-name", _NAME_CELL)
+        self.table.add_slot("body-cell-progress", _PROGRESS_CELL)
+        self.table.add_slot("body-cell-curve", _CURVE_CELL)
+        self.table.on("request", self._sort_anew, ["pagination"])
+        self.table.on("virtualScroll", self._load_more, ["to"])
+        self.table.on("rowClick", lambda event: on_choose(event.args[1]["id"]), [[], ["id"], None])
+
+    def show(self, jobs: list[Job], chosen: str, without: str = "") -> None:
+        """Show these jobs, with the chosen one marked; `without` names a column that has no room now."""
+        columns = [column.as_quasar() for column in self._columns if column.field != without]
+        if columns != self.table.columns:
+            self.table.columns = columns
+        self._jobs, self._chosen = jobs, chosen
+        self.draw()
+
+    def draw(self) -> None:
+        """Show the rows as they are now: times pass, curves become known."""
+        now_s = time.time()
+        shown = self._in_order()[: self._count]
+        rows = [job_row(job, now_s) for job in shown]
+        if self._add_curves is not None:
+            self._add_curves(rows, shown)
+        if rows != self.table.rows or self.table.pagination.get("rowsNumber") != len(self._jobs):
+            self.table.rows = rows
+            self._set_pagination()
+        selected = [row for row in rows if row["id"] == self._chosen]
+        if selected != self.table.selected:
+            self.table.selected = selected
+
+    def _in_order(self) -> list[Job]:
+        column, is_descending = self._sort
+        if column is not None:
+            return in_order(self._jobs, column, is_descending)
+        return self._order(self._jobs) if self._order is not None else self._jobs
+
+    def _set_pagination(self) -> None:
+        # `rowsNumber` is how Quasar knows that sorting is not its business.
+        column, is_descending = self._sort
+        self.table.pagination = {
+            "rowsPerPage": 0,
+            "page": 1,
+            "rowsNumber": len(self._jobs),
+            "sortBy": column,
+            "descending": is_descending,
+        }
+
+    def _sort_anew(self, event: events.GenericEventArguments) -> None:
+        wanted = event.args["pagination"]
+        self._sort = (wanted["sortBy"], bool(wanted["descending"]))
+        self._count = _FIRST_ROWS
+        self.draw()
+
+    def _load_more(self, event: events.GenericEventArguments) -> None:
+        if event.args["to"] >= self._count - 30 and self._count < len(self._jobs):
+            self._count += _MORE_ROWS
+            self.draw()

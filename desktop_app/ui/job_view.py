@@ -1,0 +1,196 @@
+"""One job on one page: how it stands, its figures, loss and machine charts, notices, result, log, and its buttons.
+
+Reads the job's folder through an EventFeed in a thread and redraws only what changed; knows no other job.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+
+from nicegui import run, ui
+
+from desktop_app import paths
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.machine import MachineSample
+from desktop_app.job_folder import JobFolder
+
+from .event_feed import EventFeed
+from .job_actions import Action, actions_of, perform
+from .job_figures import Fact, headline, report_text, run_figures
+from .job_result import draw_result
+from .job_rows import method_text, model_name, progress_share
+from .log_view import LogView
+from .loss_chart import LossChart
+from .machine_charts import MachineCharts
+from .widgets.banner import BannerPlace, error_banner
+from .widgets.button import button
+from .widgets.figure import Figure, figure_row
+from .widgets.job_dot import job_state
+from .wording import duration_text, time_left_text
+
+_LOW = "[@media(max-height:700px)]"  # a low window: the charts give way so that some log lines stay
+_CHARTS = f"w-full gap-4 no-wrap grow items-stretch min-h-[180px] {_LOW}:min-h-[128px]"
+_BODY = f"w-full grow min-h-0 overflow-y-auto gap-4 px-4 pb-4 pt-2 no-wrap {_LOW}:gap-3"
+_NO_LOG = {JobState.QUEUED: "Starts when it is its turn.", JobState.RUNNING: "Nothing printed yet."}
+
+
+class JobView:
+    """The lower part of the Jobs tab; `show` chooses the job, `refresh` brings it up to date."""
+
+    def __init__(self, machine: Callable[[], Sequence[MachineSample]], on_run_again: Callable[[Job], object]) -> None:
+        self._machine = machine
+        self._on_run_again = on_run_again
+        self._job: Job | None = None
+        self._feed: EventFeed | None = None
+        self._drawn: dict[int, Hashable] = {}
+        self._figures: dict[str, Figure] = {}
+        with ui.column().classes("w-full grow min-h-0 gap-0 no-wrap") as self._root:
+            with ui.row().classes("w-full items-center gap-3 px-4 pt-3 shrink-0 no-wrap"):
+                self._name = ui.label("").classes("t-title truncate min-w-[120px]").props("role=heading aria-level=2")
+                self._about = ui.label("").classes("c-3 truncate min-w-0")
+                ui.space()
+                self._buttons = ui.row().classes("gap-2 no-wrap shrink-0")
+            with ui.column().classes(_BODY):
+                self._draw_body()
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job that is shown, '' if none is."""
+        return "" if self._job is None else self._job.id
+
+    def show(self, job: Job | None) -> None:
+        """Choose the job; None shows nothing."""
+        self._root.set_visibility(job is not None)
+        if job is None:
+            self._job = self._feed = None
+            return
+        if self._job is None or job.id != self._job.id:
+            self._feed = EventFeed(JobFolder(paths.jobs_dir() / job.id))
+            self._problem.clear()
+        self._job = job
+        self._name.set_text(job.name)
+        self._about.set_text(" · ".join(filter(None, (method_text(job), model_name(job), _file_name(job.data)))))
+
+    async def refresh(self) -> None:
+        """Read what is new in the job's folder and show it."""
+        feed = self._feed
+        if feed is None:
+            return
+        await run.io_bound(feed.read)
+        if feed is self._feed and self._job is not None:
+            await self._show_feed(self._job, feed)
+
+    def _draw_body(self) -> None:
+        self._problem = BannerPlace()
+        self._banner = ui.column().classes("w-full gap-0")
+        with ui.column().classes("w-full gap-2 shrink-0"):
+            with ui.row().classes("w-full items-baseline gap-3 no-wrap"):
+                self._big = ui.label("").classes("t-big whitespace-nowrap")
+                self._lead = ui.label("").classes("t-title font-normal truncate")
+                self._small = ui.label("").classes("c-3 whitespace-nowrap max-[999px]:hidden")
+                ui.space()
+                self._state = ui.row().classes("items-center gap-2 no-wrap c-2 shrink-0")
+            self._bar = ui.linear_progress(0, show_value=False, size="6px").props('aria-label="Progress"')
+        self._figure_row = figure_row().classes("justify-between shrink-0")
+        self._result = ui.column().classes("w-full gap-0 shrink-0")
+        with ui.row().classes(_CHARTS) as self._charts:
+            self._loss = LossChart("grow")
+            self._machine_charts = MachineCharts("w-[248px] shrink-0 max-[999px]:w-[200px]")
+        self._notices = ui.column().classes("w-full gap-1 shrink-0")
+        self._log = LogView(f"h-[152px] shrink-0 {_LOW}:h-[126px]")
+
+    async def _show_feed(self, job: Job, feed: EventFeed) -> None:
+        record, now_s = feed.record, time.time()
+        self._once(self._buttons, (job.id, job.state, bool(record.checkpoints)), lambda: self._draw_buttons(job, feed))
+        self._once(self._banner, (job.id, job.state, job.message), lambda: self._draw_banner(job, feed))
+        self._once(self._state, (job.state,), lambda: job_state(job.state))
+        self._once(self._result, (job.id, job.result, record.end is not None), lambda: draw_result(job, record))
+        notices = tuple(notice.text for notice in record.notices)
+        self._once(self._notices, (job.id, notices), lambda: _draw_notices(feed))
+        self._show_progress(job, feed, now_s)
+        self._show_figures(run_figures(job, record, now_s))
+        self._show_machine(job, feed)
+        self._log.show(feed.log, _NO_LOG.get(job.state, "Nothing was printed."))
+        has_loss = bool(record.metrics.get("loss")) or job.kind == "finetune"
+        self._loss.set_visibility(has_loss)
+        self._machine_charts.set_wide(not has_loss)
+        self._charts.classes(add="grow" if has_loss else "", remove="" if has_loss else "grow")
+        total = record.progress.total if record.progress is not None and record.progress.unit == "step" else 0
+        await self._loss.show(record, total)
+
+    def _show_progress(self, job: Job, feed: EventFeed, now_s: float) -> None:
+        progress = feed.record.progress
+        is_going = job.state in (JobState.RUNNING, JobState.PAUSED)
+        share, eta_s = progress_share(job), job.eta_s
+        if is_going and progress is not None and progress.total:
+            share, eta_s = min(1.0, progress.done / progress.total), progress.eta_s or eta_s
+        big, lead, small = headline(job, share, eta_s, now_s)
+        stage = feed.record.stage if job.state is JobState.RUNNING else ""
+        left = time_left_text(eta_s) if job.state is JobState.RUNNING and share is not None else ""
+        running = f"running for {duration_text(now_s - job.started)}" if is_going and job.started else ""
+        self._big.set_text(big)
+        self._lead.set_text(lead or left or stage)
+        self._small.set_text(" · ".join(filter(None, (small, running))))
+        self._bar.set_value(share or 0)
+        self._bar.set_visibility(is_going)
+
+    def _show_figures(self, facts: list[Fact]) -> None:
+        if [fact.name for fact in facts] != list(self._figures):
+            self._figure_row.clear()
+            with self._figure_row:
+                self._figures = {fact.name: Figure(fact.name) for fact in facts}
+            for fact in facts:
+                if fact.about:
+                    self._figures[fact.name].column.tooltip(fact.about)
+        for fact in facts:
+            self._figures[fact.name].show(fact.value, fact.note)
+        self._figure_row.set_visibility(bool(facts))
+
+    def _show_machine(self, job: Job, feed: EventFeed) -> None:
+        if job.state.is_terminal:
+            self._machine_charts.show_run(feed.machine)
+        else:
+            self._machine_charts.show_now(list(self._machine()))
+
+    def _draw_buttons(self, job: Job, feed: EventFeed) -> None:
+        for action in actions_of(job, bool(feed.record.checkpoints)):
+            button(action.name, action.icon, on_click=lambda action=action: self._perform(action, job))
+        if job.state.is_terminal:
+            button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
+
+    async def _perform(self, action: Action, job: Job) -> None:
+        self._problem.clear()
+        with self._root:
+            await perform(action, job, self._problem.show)
+
+    def _draw_banner(self, job: Job, feed: EventFeed) -> None:
+        if job.state not in (JobState.FAILED, JobState.INTERRUPTED):
+            return
+
+        def copy() -> None:
+            ui.clipboard.write(report_text(job, feed.record, feed.log))
+            ui.notify("Copied the report: problem, versions, settings and the end of the log.")
+
+        error_banner(job.message or job.state.sentence, job.hint, {"Copy report": copy})
+
+    def _once(self, place: ui.element, key: Hashable, draw: Callable[[], object]) -> None:
+        """Draw into `place` anew, but only if what it shows has changed."""
+        if self._drawn.get(place.id) == key:
+            return
+        self._drawn[place.id] = key
+        place.clear()
+        with place:
+            draw()
+        place.set_visibility(bool(place.default_slot.children))
+
+
+def _draw_notices(feed: EventFeed) -> None:
+    for notice in feed.record.notices[-20:]:
+        is_warning = notice.level == "warning"
+        with ui.row().classes("items-start gap-2 no-wrap w-full"):
+            icon = ui.icon("o_warning_amber" if is_warning else "o_info").classes("text-[16px] mt-0.5")
+            icon.classes("c-warn" if is_warning else "c-3").props("role=img").props["aria-label"] = notice.level
+            ui.label(notice.text).classes("c-2 min-w-0 break-words")
+
+
+def _file_name(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]

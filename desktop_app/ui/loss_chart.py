@@ -1,0 +1,135 @@
+"""The loss of one run as a live chart: each step faint, smoothed on top, evaluation dashed, checkpoints dotted.
+
+Knows curves, not jobs. Only thinned points go to the page; the axis types and lines are ECharts' own.
+"""
+
+from typing import Any
+
+from nicegui import events, run, ui
+
+from . import theme
+from .curve import Point, finite, smoothed, thinned
+from .run_record import RunRecord
+
+_MAX_POINTS = 600  # per line; more than one per pixel shows nothing more and costs the page time
+_FAINT: dict[str, Any] = {"lineStyle": {"width": 1, "color": "var(--accent)", "opacity": 0.28}}
+_DASHED: dict[str, Any] = {"lineStyle": {"width": 1.75, "type": [5, 4], "color": "var(--second)"}}
+_MARK: dict[str, Any] = {
+    "silent": True,
+    "symbol": "none",
+    "label": {"show": False},
+    "lineStyle": {"color": "var(--edge)", "type": [2, 3], "width": 1},
+}
+
+
+def loss_lines(record: RunRecord, weight: float, is_log: bool) -> dict[str, list[Point]]:
+    """Return the lines of the chart, thinned: 'raw', 'smooth' (smoothed by `weight`), 'evaluation'."""
+
+    def shown(name: str) -> list[Point]:
+        points = finite(list(record.metrics.get(name, ())))
+        return [point for point in points if point[1] > 0] if is_log else points
+
+    raw = shown("loss")
+    return {
+        "raw": thinned(raw, _MAX_POINTS),
+        "smooth": thinned(smoothed(raw, weight), _MAX_POINTS),
+        "evaluation": thinned(shown("eval_loss"), _MAX_POINTS),
+    }
+
+
+def log_axis(lines: dict[str, list[Point]], steps: int = 4) -> dict[str, Any]:
+    """Scale a logarithmic axis to the values: ECharts puts its marks at powers of a base, so the base is chosen."""
+    values = [value for points in lines.values() for _, value in points]
+    low, high = (min(values) / 1.03, max(values) * 1.03) if values else (1.0, 10.0)
+    base = max(1.000001, (high / low) ** (1 / steps))
+    return {"type": "log", "logBase": base, "min": low, "max": high}
+
+
+class LossChart:
+    """A box with the chart and its two controls. With `is_small` only the lines, for a pane at the side."""
+
+    def __init__(self, classes: str = "", is_small: bool = False) -> None:
+        self._record = RunRecord()
+        self._total = 0.0
+        self._drawn: tuple[object, ...] = ()
+        self._weight, self._is_log = 0.85, False
+        if is_small:
+            self._chart = self._draw_chart().classes(f"w-full {classes}")
+            self._box: ui.element = self._chart
+            return
+        with ui.column().classes(f"box min-w-0 gap-0 p-3 no-wrap {classes}") as self._box:
+            with ui.row().classes("w-full items-center gap-3 no-wrap"):
+                ui.label("Loss").classes("t-lead")
+                legend("Training", "accent", "solid")
+                legend("Evaluation", "second", "dashed")
+                ui.space()
+                self._draw_controls()
+            self._chart = self._draw_chart().classes("chart-fill w-full")
+
+    def set_visibility(self, is_visible: bool) -> None:
+        """Show the chart or take it away."""
+        self._box.set_visibility(is_visible)
+
+    async def show(self, record: RunRecord, total_steps: float = 0) -> None:
+        """Show the run's lines; `total_steps` (0: unknown) is where the axis ends."""
+        self._record, self._total = record, total_steps
+        loss, evaluation = record.metrics.get("loss", []), record.metrics.get("eval_loss", [])
+        drawn = (id(record), len(loss), loss[-1:], len(evaluation), evaluation[-1:], len(record.checkpoints),
+                 total_steps, self._weight, self._is_log)  # fmt: skip
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        lines = await run.io_bound(loss_lines, record, self._weight, self._is_log)
+        if lines is not None and drawn == self._drawn:
+            self._put(lines)
+
+    def _put(self, lines: dict[str, list[Point]]) -> None:
+        options = self._chart.options
+        marks = [{"xAxis": checkpoint.step} for checkpoint in self._record.checkpoints[-50:]]
+        raw, smooth, evaluation = options["series"]
+        raw["data"], smooth["data"], evaluation["data"] = lines["raw"], lines["smooth"], lines["evaluation"]
+        smooth["markLine"] = {**_MARK, "data": marks}
+        linear = {"type": "value", "scale": True, "min": None, "max": None}
+        options["yAxis"].update(log_axis(lines) if self._is_log else linear)
+        options["xAxis"]["max"] = self._total or None
+        self._chart.update()
+
+    def _draw_controls(self) -> None:
+        async def set_weight(event: events.ValueChangeEventArguments) -> None:
+            self._weight = event.value
+            await self.show(self._record, self._total)
+
+        async def set_scale(event: events.ValueChangeEventArguments) -> None:
+            self._is_log = event.value == "Log"
+            await self.show(self._record, self._total)
+
+        ui.label("Smoothing").classes("t-small c-3 max-[999px]:hidden")
+        slider = ui.slider(min=0, max=0.99, step=0.01, value=self._weight, on_change=set_weight)
+        slider.classes("w-20 shrink-0").props('thumb-size=12px aria-label="Smoothing"')
+        ui.toggle(["Linear", "Log"], value="Linear", on_change=set_scale).props('aria-label="Scale"')
+
+    def _draw_chart(self) -> ui.echart:
+        axis: dict[str, Any] = theme.AXIS
+        labels = axis["axisLabel"]
+        numbers = {"axisLabel": {**labels, ":formatter": _SHORT_NUMBER}}
+        ends = {"axisLabel": {**labels, "showMaxLabel": False}}
+        return theme.chart(
+            [
+                theme.line("Each step", [], **_FAINT),
+                theme.line("Training", []),
+                theme.line("Evaluation", [], "second", showSymbol=True, symbolSize=6, **_DASHED),
+            ],
+            xAxis=ends,
+            yAxis=numbers,
+        ).props('role=img aria-label="Loss by step"')
+
+
+# ECharts writes "2" beside "2.2", and powers of an odd base with all their digits.
+_SHORT_NUMBER: str = "value => Math.abs(value) >= 1000 ? value.toPrecision(3) : String(Number(value.toPrecision(3)))"
+
+
+def legend(name: str, colour: str, style: str) -> None:
+    """Name a line of a chart by its colour and its dashes."""
+    with ui.row().classes("items-center gap-1.5 no-wrap t-small c-2"):
+        ui.element("span").style(f"width: 16px; border-top: 2px {style} var(--{colour})")
+        ui.label(name)

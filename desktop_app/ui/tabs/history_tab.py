@@ -1,0 +1,108 @@
+"""History: every job there ever was, from the index; the chosen one opens in a pane at the right.
+
+The table gets its first rows only and asks for more while it scrolls; filter and order are worked out here.
+"""
+
+from nicegui import run, ui
+
+from desktop_app.domain.job import Job
+from desktop_app.ui.job_detail import JobDetail
+from desktop_app.ui.job_filter_bar import JobFilterBar
+from desktop_app.ui.job_table import Column, JobTable
+from desktop_app.ui.sparklines import Sparklines
+from desktop_app.ui.widgets.banner import BannerPlace
+from desktop_app.ui.widgets.button import button
+from desktop_app.ui.widgets.empty_state import empty_state
+from desktop_app.ui.widgets.page import TitleBar
+from desktop_app.ui.window_state import WindowState
+
+_REFRESH_S = 1.0
+_COLUMNS = [
+    Column(field="name", title="Job"),
+    Column(field="model", title="Model", classes="c-2 max-[999px]:hidden"),
+    Column(field="method", title="Method", width="w-[76px]", classes="c-2"),
+    Column(field="curve", title="Loss", width="w-[104px]", is_sortable=False),
+    Column(field="loss", title="Final", width="w-[60px]", is_right=True),
+    Column(field="time", title="Time", width="w-[84px]", is_right=True, classes="c-2"),
+    Column(field="when", title="Started", width="w-[104px]", is_right=True, classes="c-2 max-[999px]:hidden"),
+]
+
+
+def draw(state: WindowState) -> None:
+    """Draw the tab into the current place."""
+    HistoryTab(state)
+
+
+class HistoryTab:
+    """One page's view of the history. `state.job_id` is the job in the pane."""
+
+    def __init__(self, state: WindowState) -> None:
+        self.state = state
+        self.curves = Sparklines()
+        self.bar = JobFilterBar(self._show_jobs)
+        with TitleBar("History") as title:
+            self.bar.draw_search("the history")
+        self.title = title
+        self.problem = BannerPlace()
+        with ui.column().classes("w-full grow min-h-0 gap-0 no-wrap") as self.full:
+            self.bar.draw_chips("w-full px-4 min-h-10 py-2 shrink-0")
+            with ui.row().classes("w-full grow min-h-0 gap-0 no-wrap items-stretch rule-t"):
+                with ui.column().classes("grow min-w-0 h-full gap-0 no-wrap"):
+                    self.table = JobTable(_COLUMNS, self._choose, "w-full grow min-h-0", self.curves.fill)
+                    self._draw_none()
+                self.detail = JobDetail(state, self._close)
+        with ui.column().classes("w-full grow min-h-0") as self.empty:
+            self._draw_empty()
+        self._show_jobs()
+        state.jobs_changed.subscribe(self._show_jobs)
+        ui.timer(_REFRESH_S, self._refresh)
+
+    def _draw_none(self) -> None:
+        with ui.column().classes("w-full items-center gap-2 p-6") as self.none:
+            ui.label("No job fits the filter.").classes("c-2")
+            button("Show all", on_click=self.bar.clear)
+
+    def _draw_empty(self) -> None:
+        with empty_state(
+            "o_history",
+            "No jobs yet",
+            "Every fine-tuning and quantization is kept here with its settings, log and result until you delete it.",
+        ):
+            button("Fine-tune a model", "o_tune", "primary", lambda: setattr(self.state, "tab", "finetune"))
+            button("Quantize a model", on_click=lambda: setattr(self.state, "tab", "quantize"))
+
+    def _show_jobs(self) -> None:
+        jobs = self.state.jobs
+        shown = [job for job in jobs if self.bar.filter.accepts(job)]
+        count = f"{len(jobs):,} {'job' if len(jobs) == 1 else 'jobs'}"
+        self.title.note.set_text("" if not jobs else count if len(shown) == len(jobs) else f"{len(shown):,} of {count}")
+        self.bar.count(jobs)
+        chosen = self._chosen()
+        self.table.show(shown, *((chosen.id, "model") if chosen is not None else ("", "")))
+        self.table.table.set_visibility(bool(shown))
+        self.none.set_visibility(bool(jobs) and not shown)
+        self.full.set_visibility(bool(jobs))
+        self.empty.set_visibility(not jobs)
+        self.detail.show(chosen)
+        if self.state.jobs_problem is not None:
+            self.problem.show(self.state.jobs_problem)
+
+    def _chosen(self) -> Job | None:
+        return self.state.job(self.state.job_id) if self.state.job_id else None
+
+    def _choose(self, job_id: str) -> None:
+        self.state.job_id = job_id
+        self._show_jobs()
+
+    def _close(self) -> None:
+        self.state.job_id = ""
+        self._show_jobs()
+
+    async def _refresh(self) -> None:
+        if self.state.tab != "history":
+            return
+        if self.state.job_id != self.detail.job_id:  # chosen elsewhere, for example when a job ended
+            self._show_jobs()
+        if await run.io_bound(self.curves.read_missing):
+            self.table.draw()
+        await self.detail.refresh()
