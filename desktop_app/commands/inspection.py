@@ -61,7 +61,7 @@ def _model_lines(facts: ModelFacts) -> list[tuple[str, str]]:
 
 
 def _data_lines(report: DataReport) -> list[tuple[str, str]]:
-    bad = [f"line {row.line}: {row.reason}" for row in report.bad_rows[:_SHOWN_BAD_ROWS]]
+    bad = [f"line {row.line}: {row.reason}" if row.line else row.reason for row in report.bad_rows[:_SHOWN_BAD_ROWS]]
     if report.bad_row_count > len(bad):
         bad.append(f"and {report.bad_row_count - len(bad):,} more")
     shown = [

@@ -13,7 +13,7 @@ from desktop_app.domain.data_report import BadRow
 from desktop_app.errors import DataError
 
 from .lines import Line, decoded
-from .row import ROW_LIMIT_BYTES, Row
+from .row import ROW_LIMIT_BYTES, Row, first_repeated
 
 _DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE_RECORDS = 20
@@ -100,8 +100,10 @@ def _column_names(header: _Record, delimiter: str, name: str) -> list[str]:
         ) from error
     names = [field or f"column_{number}" for number, field in enumerate(fields, 1)]
     if len(set(names)) < len(names):
-        twice = next(field for field in names if names.count(field) > 1)
-        raise DataError(f"{name}: the column {twice[:60]!r} stands twice in the first line.", "Give each its own name.")
+        raise DataError(
+            f"{name}: the column {first_repeated(names)[:60]!r} stands twice in the first line.",
+            "Give each its own name.",
+        )
     return names
 
 

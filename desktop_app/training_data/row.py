@@ -1,5 +1,6 @@
 """One row of a data file as it was read, before anyone asks what it means."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,3 +20,13 @@ class Row:
     byte_offset: int
     columns: dict[str, Any]
     continues: bool = False
+
+
+def first_repeated(names: Iterable[str]) -> str:
+    """Return the first name that comes a second time, '' if none does."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""

@@ -6,6 +6,8 @@ What is wrong is noted and not raised, so that a reader of an array still learns
 import json
 from typing import Any
 
+from .row import first_repeated
+
 
 class StrictDecoder:
     """Decode JSON values and note why a value is no good data; `problem` is about the last one."""
@@ -43,8 +45,7 @@ class StrictDecoder:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+            twice = first_repeated(key for key, _ in pairs)
             self._note(f"the key {twice[:60]!r} stands twice in one object")
         return made
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import tracemalloc
 from pathlib import Path
 
@@ -205,6 +206,42 @@ def test_one_line_of_a_quarter_gigabyte_takes_little_memory(tmp_path: Path, name
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 150 * 1024**2
+
+
+def test_an_absurd_number_of_columns_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(",".join(f"c{number}" for number in range(500_000)).encode() + b",c0\n1,2\n")
+    with pytest.raises(DataError, match="'c0' stands twice"):
+        read_examples(file)
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b"{" + b",".join(b'"k%d":1' % (number % 99_999) for number in range(100_000)) + b"}\n")
+    with pytest.raises(DataError, match="'k0' stands twice"):
+        read_examples(file)
+
+
+def test_no_damage_whatever_raises_anything_but_words(tmp_path: Path) -> None:
+    parquet = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([{"question": f"q{number}", "answer": "a"} for number in range(20)]), parquet)
+    whole = {
+        "a.jsonl": _GOOD * 5,
+        "a.json": b'{"data": [{"question": "q", "answer": "a", "m": [1, {}]},\n {"question": "q", "answer": "a"}]}',
+        "a.csv": b'question,answer\n"q, ""x""",a\nq,"a\nb"\nr,s\n',
+        "a.md": b"one\n\ntwo\r\nthree",
+        "a.parquet": parquet.getvalue(),
+    }
+    splinters = [b'"', b"{", b"]", b",", b"\n", b"\r", b"\0", b"\xff", b"NaN", b"\\ud800", b"1e999", b";", b"9" * 5000]
+    rng = random.Random(11)
+    for _ in range(500):
+        name = rng.choice(list(whole))
+        damaged = bytearray(whole[name])
+        for _ in range(rng.randint(1, 5)):
+            place = rng.randrange(len(damaged) + 1)
+            damaged[place : place + rng.choice((0, 0, 1, 8))] = rng.choice(splinters)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            list(read_examples(tmp_path / name))
+        except DataError as error:
+            assert error.message and error.hint
 
 
 _json_values = st.recursive(
