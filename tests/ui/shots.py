@@ -15,8 +15,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playwright.sync_api import Browser, Page, sync_playwright
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
 SIZES = {"large": (1100, 800), "small": (900, 600)}
@@ -26,6 +28,8 @@ QUIET = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networ
 
 def main() -> None:
     """Serve the filled window and photograph it."""
+    from playwright.sync_api import sync_playwright
+
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("folder", type=Path)
     asked.add_argument("--only", default="")
@@ -53,7 +57,7 @@ def main() -> None:
             server.wait(20)
 
 
-def photograph(browser: Browser, port: int, size: str, theme: str, options: argparse.Namespace) -> None:
+def photograph(browser: "Browser", port: int, size: str, theme: str, options: argparse.Namespace) -> None:
     """Walk through all tabs in one window."""
     width, height = SIZES[size]
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)
@@ -70,7 +74,7 @@ def photograph(browser: Browser, port: int, size: str, theme: str, options: argp
     page.close()
 
 
-def take(page: Page, file: Path, clicks: list[str]) -> None:
+def take(page: "Page", file: Path, clicks: list[str]) -> None:
     """Press what was asked for, then save the picture and say if something is wider than the window."""
     for name in clicks:
         page.get_by_text(name, exact=True).or_(page.get_by_role("button", name=name, exact=True)).first.click()
