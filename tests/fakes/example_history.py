@@ -113,7 +113,7 @@ def row_of(folder: JobFolder, run: Run, spec: JobSpec, created: float, started: 
         rate=None if started is None else 2310.0,
         rate_unit="tokens",
         eta_s=18 * 60.0 if run.state is JobState.RUNNING else None,
-        loss=run.loss if spec.kind == "finetune" and done else None,
+        loss=run.loss if spec.kind == "finetune" and done and run.state is not JobState.FAILED else None,
         result=str(folder.path / "result") if run.state is JobState.SUCCEEDED else "",
         error="hardware" if run.state is JobState.FAILED else "",
         message=run.message,

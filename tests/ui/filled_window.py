@@ -20,11 +20,12 @@ def main(port: int, variant: set[str]) -> None:
     from nicegui import ui
 
     from desktop_app import paths
+    from desktop_app.domain.machine import MachineSample
     from desktop_app.services.client import Service
     from desktop_app.settings import Settings
     from desktop_app.storage.index import Index
     from desktop_app.ui.window import draw_window
-    from desktop_app.ui.window_state import WindowState
+    from desktop_app.ui.window_state import MACHINE_SAMPLES, WindowState
     from tests.fakes.example_history import fill
     from tests.fakes.fake_service import FakeService, laptop_sample
 
@@ -34,6 +35,9 @@ def main(port: int, variant: set[str]) -> None:
         settings.model_folders, settings.data_files = listed["models"], listed["data"]
     without_gpu = {"gpus": []} if "no-gpu" in variant else {}
     state = WindowState(settings, index, Service("inspect"), FakeService(sample=lambda: laptop_sample() | without_gpu))
+    now = time.time()
+    for ago_s in range(MACHINE_SAMPLES, 0, -1):
+        state.machine.append(MachineSample.model_validate(laptop_sample(now - ago_s) | without_gpu))
     state.start()
     ui.run(
         lambda: draw_window(state),

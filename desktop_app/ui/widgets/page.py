@@ -13,7 +13,9 @@ class TitleBar:
 
     def __init__(self, title: str, note: str = "") -> None:
         with ui.row().classes("w-full items-center gap-3 px-4 h-12 shrink-0 rule-b no-wrap") as self.row:
-            self.title = ui.label(title).classes("t-title truncate").props("role=heading aria-level=1")
+            self.title = (
+                ui.label(title).classes("t-title truncate shrink-0 max-w-[60%]").props("role=heading aria-level=1")
+            )
             self.note = ui.label(note).classes("c-3 truncate min-w-0 flex-1")
 
     def __enter__(self) -> "TitleBar":
