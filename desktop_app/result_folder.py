@@ -78,8 +78,10 @@ def copy_result(source: Path, target: Path, on_progress: Callable[[int, int], bo
     False is returned. Nothing that exists is ever overwritten.
 
     Raises:
-        StorageError: `target` exists, there is too little space, or reading or writing failed.
+        StorageError: `source` is gone, `target` exists, there is too little space, or reading or writing failed.
     """
+    if not source.is_dir():
+        raise StorageError(f"{source} is no longer there.", "It may have been moved, renamed or deleted.")
     if target.exists():
         raise StorageError(f"{target} exists already.", "Choose another folder; nothing is overwritten.")
     part = target.with_name(f".{target.name}.part-{os.getpid()}")

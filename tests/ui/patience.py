@@ -1,0 +1,19 @@
+"""Waiting for what happens in threads, on a machine that may be busy."""
+
+import asyncio
+from collections.abc import Callable
+
+PATIENT = 100  # tries of a tenth of a second
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is true.
+
+    Raises:
+        AssertionError: it did not come true.
+    """
+    for _ in range(PATIENT):
+        if condition():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it did not happen")
