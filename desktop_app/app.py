@@ -174,7 +174,7 @@ class _Window:
         from .ui.window_state import WindowState
 
         if self._state is None:
-            services = Service("inspect"), Service("sensors")
+            services = Service("inspect"), Service("sensors"), Service("inspect")
             self._state = WindowState(Settings(app.storage.general), Index(index_file()), *services)
             self._state.start()
         return self._state

@@ -286,4 +286,7 @@ def _share_of_fitting(shape: ModelShape) -> float:
 
 
 def _gigabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{max(0, size_bytes) / 1e6:.0f} MB"
+    """Write an amount of memory in binary units, as memory is sold and as the window shows it."""
+    if size_bytes >= 0.1 * 2**30:
+        return f"{size_bytes / 2**30:.1f} GB"
+    return f"{max(0, size_bytes) / 2**20:.0f} MB"

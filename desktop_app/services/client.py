@@ -20,6 +20,7 @@ _DOING = {
     "listed_facts": "Looking at the model",
     "scan": "Looking for models",
     "data_report": "Reading the data",
+    "data_columns": "Reading the data",
     "token_preview": "Showing the tokens",
     "sample": "Asking the sensors",
 }

@@ -6,15 +6,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from desktop_app.domain.data_report import BadRow
 from desktop_app.errors import DataError
 from desktop_app.library import model_folder
 from desktop_app.library.catalogue import find_model_folders
 from desktop_app.training_data import report
 from desktop_app.training_data.examples import read_examples
+from desktop_app.training_data.reader import open_data_file
 from desktop_app.training_data.tokenization import NOT_TRAINED, Tokenization
 
 MEMORY_BYTES = 2 * 1024**3
 _SHOWN_TOKENS = 4096
+_SHOWN_COLUMNS = 200
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
 
@@ -50,6 +53,15 @@ def data_report(
         DataError: as `training_data.report.data_report`.
     """
     return report.data_report(Path(path), layout, columns, max_rows, limit_s=limit_s).model_dump(mode="json")
+
+
+def data_columns(path: str) -> list[str]:
+    """Name the columns of a file's first rows, to choose from where no layout was found; none if it has none."""
+    try:
+        rows = [row for row in islice(open_data_file(Path(path)).rows(), 100) if not isinstance(row, BadRow)]
+    except DataError:
+        return []
+    return list(dict.fromkeys(name for row in rows for name in row.columns))[:_SHOWN_COLUMNS]
 
 
 def token_preview(
@@ -105,5 +117,6 @@ METHODS: dict[str, Callable[..., Any]] = {
     "listed_facts": listed_facts,
     "scan": scan,
     "data_report": data_report,
+    "data_columns": data_columns,
     "token_preview": token_preview,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .tabs import history_tab, jobs_tab
+from .tabs import data_tab, finetune_tab, history_tab, jobs_tab, models_tab, quantize_tab, settings_tab
 from .window_state import WindowState
 
 
@@ -17,9 +17,12 @@ class Tab:
     draw: Callable[[WindowState], None]
 
 
-# models: o_inventory_2 · data: o_table_rows · finetune: o_tune · quantize: o_compress
-# settings: o_settings
 TABS: tuple[Tab, ...] = (
+    Tab(key="models", title="Models", icon="o_inventory_2", draw=models_tab.draw),
+    Tab(key="data", title="Data", icon="o_table_rows", draw=data_tab.draw),
+    Tab(key="finetune", title="Fine-tune", icon="o_tune", draw=finetune_tab.draw),
+    Tab(key="quantize", title="Quantize", icon="o_compress", draw=quantize_tab.draw),
     Tab(key="jobs", title="Jobs", icon="o_show_chart", draw=jobs_tab.draw),
     Tab(key="history", title="History", icon="o_history", draw=history_tab.draw),
+    Tab(key="settings", title="Settings", icon="o_settings", draw=settings_tab.draw),
 )

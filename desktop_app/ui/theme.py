@@ -108,6 +108,7 @@ BUTTONS = """
   .q-btn .on-left { margin-right: 6px }
   .q-btn.disabled { opacity: 1 !important; color: var(--ink-3) !important; background: var(--well) !important; cursor: not-allowed }
   .q-btn.disabled::before { border: 1px dashed var(--edge) }
+  .btn-icon.disabled { background: none }  .btn-icon.disabled::before { border-color: transparent }
   .btn-primary { background: var(--accent); color: var(--on-accent); font-weight: 600 }
   .btn-primary::before, .btn-quiet::before { border-color: transparent }
   .btn-primary:hover { background: var(--accent-hover) }

@@ -22,7 +22,11 @@ from desktop_app.services.client import Service
 from desktop_app.settings import Settings
 from desktop_app.storage.index import Index
 
+from .forms.finetune_form import FinetuneForm
+from .forms.quantize_form import QuantizeForm
 from .job_ending import ending
+from .known_data import KnownData
+from .known_models import KnownModels
 
 JOBS_INTERVAL_S = 0.5
 MACHINE_INTERVAL_S = 1.0
@@ -36,6 +40,8 @@ class WindowState:
 
     `tab` is the key of the shown tab, `job_id` the job that Jobs or History shows, `model` and `data` the chosen
     paths ('' if none): all four can be bound. `jobs` are newest first, `machine` holds one sample per second.
+    `reader` is a second `inspect` for what takes long and can be stopped, `models` and `files` are what it found.
+    The forms live here so that a page that is loaded again shows what was typed.
     """
 
     tab = BindableProperty()
@@ -43,11 +49,18 @@ class WindowState:
     model = BindableProperty()
     data = BindableProperty()
 
-    def __init__(self, settings: Settings, index: Index, inspect: Service, sensors: Service) -> None:
+    def __init__(
+        self, settings: Settings, index: Index, inspect: Service, sensors: Service, reader: Service | None = None
+    ) -> None:
         self.settings = settings
         self.index = index
         self.inspect = inspect
         self.sensors = sensors
+        self.reader = reader or inspect
+        self.models = KnownModels(settings, inspect)
+        self.files = KnownData(settings, self.reader)
+        self.finetune_form = FinetuneForm()
+        self.quantize_form = QuantizeForm()
         self.tab = "models"
         self.job_id = ""
         self.model = ""
@@ -125,6 +138,7 @@ class WindowState:
         self.jobs_problem = answer if isinstance(answer, AppError) else None
         if not isinstance(answer, AppError):
             self.jobs = answer
+        self.models.follow(self.jobs)
         self.jobs_changed.emit()
         for job in _ended(before, self.jobs):
             self.job_ended.emit(job)

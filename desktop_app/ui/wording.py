@@ -31,6 +31,13 @@ def size_text(size_bytes: float) -> str:
     return f"{size:.{digits}f} {_SIZE_UNITS[unit]}"
 
 
+def memory_text(size_bytes: float) -> str:
+    """Write an amount of memory in binary units, as memory is sold: 2**33 -> '8.0 GB', 2**20 -> '1 MB'."""
+    if size_bytes >= 0.1 * 2**30:
+        return f"{size_bytes / 2**30:.1f} GB"
+    return f"{max(1, round(size_bytes / 2**20))} MB" if size_bytes > 0 else "0 MB"
+
+
 def share_text(used_bytes: float, total_bytes: float) -> str:
     """Write how much of a memory is used: '6.1 of 8.0 GB', in binary gigabytes as memory is sold."""
     return f"{used_bytes / 2**30:.1f} of {total_bytes / 2**30:.1f} GB"

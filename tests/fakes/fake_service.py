@@ -17,6 +17,9 @@ class FakeService:
         self.calls.append((method, params))
         return self.answers[method](**params)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def laptop_sample(now: float | None = None) -> dict[str, Any]:
     """Return a sample of a laptop with an 8 GB GPU that is training."""

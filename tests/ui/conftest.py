@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from desktop_app.services.inspect import METHODS
 from desktop_app.settings import Settings
 from desktop_app.storage.index import Index
 from desktop_app.ui.window_state import WindowState
@@ -12,6 +13,6 @@ from tests.fakes.fake_service import FakeService, laptop_sample
 
 @pytest.fixture
 def state(data_dir: Path) -> WindowState:
-    """Return a state without jobs, on a computer with a GPU; its timers stand still and the system is told nothing."""
+    """Return a state without jobs on a computer with a GPU: reads files in this process, timers stand still."""
     sensors, settings = FakeService(sample=laptop_sample), Settings({"notifications": False})
-    return WindowState(settings, Index(data_dir / "history.sqlite3"), FakeService(), sensors)
+    return WindowState(settings, Index(data_dir / "history.sqlite3"), FakeService(**METHODS), sensors)

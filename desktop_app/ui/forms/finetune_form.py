@@ -1,10 +1,12 @@
 """The fine-tuning form: what is trained, on what, how, and which fields stand in which group."""
 
+import math
 from pathlib import Path
 from typing import ClassVar
 
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.paths import demo_dir
 
 from .form import Form
@@ -28,6 +30,8 @@ ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
 }
 UNITS = {
     "max_length": "tokens",
+    "warmup_ratio": "of steps",
+    "held_out": "of rows",
     "batch_size": "rows",
     "gradient_accumulation": "batches",
     "max_steps": "steps",
@@ -81,17 +85,22 @@ class FinetuneForm(Form[FinetuneSpec]):
         """Say which choice is missing or cannot be trained: the model first, then the data."""
         return self._model_problem() or self._data_problem()
 
+    def steps(self) -> int | None:
+        """About how many steps the training takes; None while the number of rows is not known."""
+        spec = self.draft()
+        if spec is None or self.report is None or not self.report.rows:
+            return None
+        rows = min(self.report.rows, spec.max_rows or self.report.rows)
+        trained = max(1, rows - round(rows * spec.held_out))
+        per_epoch = math.ceil(trained / (spec.batch_size * spec.gradient_accumulation))
+        steps = max(1, math.ceil(per_epoch * spec.epochs))
+        return min(steps, spec.max_steps or steps)
+
     def _model_problem(self) -> str:
         facts = self.facts
         if not self.values["model"]:
             return "Choose a model to fine-tune."
-        if facts is None or facts.path != self.values["model"]:
-            return ""
-        if facts.problem:
-            return facts.problem
-        if facts.kind != "base":
-            return f"{facts.name} is {_KINDS[facts.kind]}; fine-tuning starts from a base model."
-        return ""
+        return finetune_refusal(facts) if facts is not None and facts.path == self.values["model"] else ""
 
     def _data_problem(self) -> str:
         report = self.report
@@ -108,6 +117,17 @@ class FinetuneForm(Form[FinetuneSpec]):
         return ""
 
 
+def finetune_refusal(facts: ModelFacts) -> str:
+    """Say why a model cannot be fine-tuned, '' if it can."""
+    if facts.problem:
+        return facts.problem
+    if facts.kind == "adapter":
+        return f"{facts.name} is an adapter; choose the model it belongs to."
+    if facts.kind == "gguf":
+        return f"{facts.name} is a GGUF file; choose the original model."
+    return ""
+
+
 def demo_spec() -> FinetuneSpec:
     """The demo's fine-tuning: settings with which a laptop without a GPU is done in about a minute."""
     return FinetuneSpec(
@@ -120,6 +140,3 @@ def demo_spec() -> FinetuneSpec:
         gradient_accumulation=1,
         learning_rate=1e-3,
     )
-
-
-_KINDS = {"adapter": "an adapter", "gguf": "a GGUF file"}

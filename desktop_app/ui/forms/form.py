@@ -74,6 +74,20 @@ class Form(Generic[S]):
         """Say what has to be chosen first; each form knows what it works on."""
         raise NotImplementedError
 
+    def draft(self) -> S | None:
+        """Make a spec with the default in place of each wrong value, to plan with; None until all is chosen."""
+        if any(not self.values[name] for name in self.chosen if self.fields[name].default is None):
+            return None
+        values = {name: self._value_or_default(name) for name in self.fields}
+        draft: S = self.spec_type(**values)
+        return draft
+
+    def _value_or_default(self, name: str) -> Any:
+        try:
+            return self.fields[name].parse(self.values[name])
+        except FieldProblem:
+            return self.fields[name].default
+
     def to_spec(self) -> S:
         """Make the spec of what is filled in.
 

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.quantize_spec import QuantizeSpec
 
 from .form import Form
@@ -23,14 +24,45 @@ class QuantizeForm(Form[QuantizeSpec]):
         facts = self.facts
         if not self.values["model"]:
             return "Choose a model to quantize."
-        if facts is None or facts.path != self.values["model"]:
-            return ""
-        if facts.problem:
-            return facts.problem
-        if facts.kind == "adapter":
-            return f"{facts.name} is an adapter; only whole models can be quantized."
-        if facts.kind == "gguf":
-            return f"{facts.name} is a GGUF file, which is quantized already."
-        if facts.quantization:
-            return f"{facts.name} is quantized already ({facts.quantization}); choose the original model."
-        return ""
+        return quantize_refusal(facts) if facts is not None and facts.path == self.values["model"] else ""
+
+    def kept_sentence(self) -> str:
+        """Say which layers stay in 16 bits."""
+        kept = "The output layer, embeddings and norms stay in 16 bits."
+        odd = odd_layers(self.facts.shape) if self.facts is not None and self.values["method"] == "nf4" else {}
+        if not odd:
+            return kept
+        layers = ", ".join(f"{name} ({into:,} by {out:,})" for name, (into, out) in odd.items())
+        return f"{kept} So do {layers}, because the 4-bit kernels want multiples of 64 inputs and 32 outputs."
+
+
+def odd_layers(shape: ModelShape) -> dict[str, tuple[int, int]]:
+    """The linear layers whose (inputs, outputs) the 4-bit kernels cannot take; empty where the shape is not known.
+
+    NOTE: the worker finds them out anew on the model itself (`workers/loading.py`), this is the announcement.
+    """
+    if not (shape.hidden_size and shape.intermediate_size and shape.heads and shape.head_dim):
+        return {}
+    hidden, middle = shape.hidden_size, shape.intermediate_size
+    queries, keys = shape.heads * shape.head_dim, (shape.kv_heads or shape.heads) * shape.head_dim
+    layers = {
+        "q_proj": (hidden, queries),
+        "k_proj and v_proj": (hidden, keys),
+        "o_proj": (queries, hidden),
+        "gate_proj and up_proj": (hidden, middle),
+        "down_proj": (middle, hidden),
+    }
+    return {name: (into, out) for name, (into, out) in layers.items() if into % 64 or out % 32}
+
+
+def quantize_refusal(facts: ModelFacts) -> str:
+    """Say why a model cannot be quantized, '' if it can."""
+    if facts.kind == "gguf":
+        return f"{facts.name} is a GGUF file, which is quantized already."
+    if facts.quantization:
+        return f"{facts.name} is quantized already ({facts.quantization}); choose the original model."
+    if facts.problem:
+        return facts.problem
+    if facts.kind == "adapter":
+        return f"{facts.name} is an adapter; only whole models can be quantized."
+    return ""

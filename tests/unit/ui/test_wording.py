@@ -5,7 +5,15 @@ from datetime import datetime
 
 import pytest
 
-from desktop_app.ui.wording import duration_text, number_text, share_text, size_text, time_left_text, when_text
+from desktop_app.ui.wording import (
+    duration_text,
+    memory_text,
+    number_text,
+    share_text,
+    size_text,
+    time_left_text,
+    when_text,
+)
 
 NOW = datetime(2026, 11, 21, 16, 0).timestamp()
 
@@ -47,6 +55,13 @@ def test_sizes(size: int, text: str) -> None:
 
 def test_memory_is_told_in_the_unit_it_is_sold_in() -> None:
     assert share_text(6.1 * 2**30, 8 * 2**30) == "6.1 of 8.0 GB"
+    assert [memory_text(size) for size in (0, 1, 74 * 2**20, 2**30, 16 * 2**30)] == [
+        "0 MB",
+        "1 MB",
+        "74 MB",
+        "1.0 GB",
+        "16.0 GB",
+    ]
 
 
 @pytest.mark.parametrize(

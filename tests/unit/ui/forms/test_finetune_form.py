@@ -161,7 +161,7 @@ def test_the_dot_of_a_changed_field_follows_the_value_not_its_spelling() -> None
         (ModelFacts(path="/models/tiny", name="tiny", problem="tiny has no config.json."), "tiny has no config.json."),
         (
             ModelFacts(path="/models/tiny", name="tiny", kind="adapter"),
-            "tiny is an adapter; fine-tuning starts from a base model.",
+            "tiny is an adapter; choose the model it belongs to.",
         ),
         (ModelFacts(path="/models/tiny", name="tiny"), ""),
         (ModelFacts(path="/models/other", name="other", problem="broken"), ""),
@@ -202,3 +202,29 @@ def test_the_demo_is_quick_and_valid() -> None:
     form.from_spec(demo_spec())
     assert form.missing() == ""
     assert form.to_spec() == demo_spec()
+
+
+def test_a_draft_plans_with_defaults_where_something_is_wrong() -> None:
+    form = filled()
+    form.values |= {"rank": "8", "learning_rate": "0.2", "max_length": ""}
+    assert form.draft() == FinetuneSpec(model="/models/tiny", data="/data/chats.jsonl", rank=8)
+    form.values["data"] = ""
+    assert form.draft() is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "steps"),
+    [
+        ({}, 3 * 12),  # 95 of 100 rows in batches of 2 x 4
+        ({"epochs": "0.5"}, 6),
+        ({"max_steps": "10"}, 10),
+        ({"max_rows": "8", "held_out": "0"}, 3),
+        ({"held_out": "0", "batch_size": "100"}, 3),
+    ],
+)
+def test_the_number_of_steps_is_told_beforehand(typed: dict[str, str], steps: int) -> None:
+    form = filled()
+    assert form.steps() is None
+    form.report = DataReport(path="/data/chats.jsonl", format="jsonl", layout="text", rows=100)
+    form.values |= typed
+    assert form.steps() == steps

@@ -1,0 +1,50 @@
+"""Start a job from the window: where its result goes, and when its turn comes."""
+
+from datetime import datetime
+from pathlib import Path
+
+from nicegui import run
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.job import job_name
+from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.jobs.submit import submit
+from desktop_app.memory_plan import MemoryPlan
+
+from .window_state import WindowState
+from .wording import duration_text
+
+
+async def start_job(state: WindowState, spec: FinetuneSpec | QuantizeSpec) -> str:
+    """Submit a spec in a thread and return the job's id; without an `output` the folder of the settings is taken.
+
+    Raises:
+        AppError: what is wrong with the spec or the storage; nothing was started then.
+    """
+    folder = state.settings.output_folder
+    if folder and spec.output is None:
+        # The time makes it unique, also among jobs that wait and have not made their folder yet.
+        name = f"{job_name(spec)}-{datetime.now():%Y%m%d-%H%M%S}"
+        spec = spec.model_copy(update={"output": str(Path(folder) / _safe_name(name))})
+    return await run.io_bound(submit, spec)
+
+
+def when_it_starts(state: WindowState, plan: MemoryPlan | None) -> str:
+    """Say when a job that is submitted now will start, or that the plan speaks against it."""
+    if plan is not None and plan.verdict == "does_not_fit":
+        return "By this estimate it does not fit; Start tries all the same."
+    waiting, active = state.queued_jobs, state.active_job
+    if waiting:
+        return (
+            f"Starts after {len(waiting) + (active is not None)} other jobs"
+            if active or len(waiting) > 1
+            else f"Starts after {waiting[-1].name}"
+        )
+    if active is None:
+        return "Starts at once"
+    left = f", in about {duration_text(active.eta_s)}" if active.eta_s else ""
+    return f"Starts after {active.name}{left}"
+
+
+def _safe_name(name: str) -> str:
+    return "".join(character if character.isalnum() or character in "-_. " else "-" for character in name).strip(". ")

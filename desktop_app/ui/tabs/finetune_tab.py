@@ -1,0 +1,242 @@
+"""Fine-tune: reads as a sentence (fine-tune MODEL on DATA with METHOD for EPOCHS), then the plan, then Start.
+
+What stands beside the form follows by itself: timers compare it with what the form holds now.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nicegui import run, ui
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.spec import JobSpec, parse_spec
+from desktop_app.errors import AppError
+from desktop_app.hardware.disk import free_bytes
+from desktop_app.paths import data_dir
+from desktop_app.ui.forms.finetune_form import finetune_refusal
+from desktop_app.ui.known_data import DATA_SUFFIXES
+from desktop_app.ui.start_job import start_job, when_it_starts
+from desktop_app.ui.summary import data_line, model_line
+from desktop_app.ui.widgets.banner import BannerPlace
+from desktop_app.ui.widgets.button import button
+from desktop_app.ui.widgets.choice import Choice
+from desktop_app.ui.widgets.earlier_runs import earlier_runs
+from desktop_app.ui.widgets.figure import Figure, figure_row
+from desktop_app.ui.widgets.finetune_fields import WORDS, advanced_fields, simple_fields
+from desktop_app.ui.widgets.form_controls import FormControls
+from desktop_app.ui.widgets.page import TitleBar
+from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
+from desktop_app.ui.widgets.plan_pane import PlanPane
+from desktop_app.ui.widgets.save_spec import ask_where_to_save
+from desktop_app.ui.widgets.start_bar import StartBar
+from desktop_app.ui.widgets.token_preview import TokenPreview
+from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.wording import duration_text, size_text
+
+_METHODS = {
+    "lora": "The model stays as it is; a small adapter beside it is trained.",
+    "qlora": "The model is held in 4 bits (NF4); a small adapter beside it is trained.",
+}
+_FOLLOW_S = 0.25
+_DISK_S = 10.0
+_EARLIER_COUNT = 4
+# Jobs with the same values here take about the same time for a step.
+_STEP_FIELDS = ("method", "batch_size", "gradient_accumulation", "max_length", "activation_checkpointing", "device")
+
+
+def draw(state: WindowState) -> None:
+    """Draw the tab into the current page."""
+    _FinetuneTab(state)
+
+
+class _FinetuneTab:
+    def __init__(self, state: WindowState) -> None:
+        self.state = state
+        self.form = state.finetune_form
+        self.controls = FormControls(self.form, lambda name: self._follow())
+        self._earlier: tuple[Job, ...] | None = None
+        self._free_bytes = 0
+        self._draw()
+        state.prefilled.subscribe(self._take)
+        state.models.changed.subscribe(self._follow)
+        state.files.changed.subscribe(self._follow)
+        if state.prefill is not None:
+            self._take(state.prefill)
+        ui.timer(_FOLLOW_S, self._follow)
+        ui.timer(_DISK_S, self._look_at_disk)
+        self._follow()
+
+    def _draw(self) -> None:
+        with TitleBar("Fine-tune"):
+            self.level = ui.toggle(["Simple", "Advanced"], value="Simple", on_change=self._show_level)
+            self.level.props('aria-label="Level of detail"').mark("level")
+        with ui.row().classes("w-full grow min-h-0 gap-0 no-wrap"):
+            with ui.column().classes("grow min-w-0 h-full overflow-y-auto gap-4 px-4 py-4 no-wrap"):
+                self.banner = BannerPlace()
+                self._draw_sentence()
+                with ui.column().classes("w-full max-w-[620px] gap-3 rule-t pt-4") as self.plan_box:
+                    self.plan = PlanPane()
+                    self._draw_figures()
+                self.earlier = ui.column().classes("w-full gap-0")
+            TokenPreview(self.state, self.form)
+        self.start_bar = StartBar(self._start, self._draw_actions)
+
+    def _draw_sentence(self) -> None:
+        grid = ui.element("div").classes("grid w-full gap-x-4 gap-y-4 max-w-[620px]")
+        with grid.style("grid-template-columns: 72px minmax(0, 1fr)"):
+            _clause("Fine-tune")
+            self.model = Choice("model", self.state.choose_model, self._pick_model)
+            _clause("on")
+            self.data = Choice("data", self.state.choose_data, self._pick_data)
+            _clause("with")
+            with ui.column().classes("gap-1 w-full"):
+                self.controls.segments("method", WORDS)
+                self.method_note = ui.label().classes("t-small c-3")
+            _clause("for", "pt-[25px]")  # beside the boxes, not beside their names
+            simple_fields(self.controls)
+            with ui.element("div").classes("contents").mark("advanced") as self.advanced:
+                advanced_fields(self.controls)
+        self.advanced.set_visibility(False)
+
+    def _draw_figures(self) -> None:
+        with figure_row():
+            self.steps = Figure("Steps")
+            self.time = Figure("Time")
+            self.disk = Figure("Disk")
+
+    def _draw_actions(self) -> None:
+        button("Reset", kind="quiet", on_click=self._reset)
+        button("Save as spec", kind="quiet", on_click=self._save_spec).mark("save-spec")
+
+    def _show_level(self) -> None:
+        self.advanced.set_visibility(self.level.value == "Advanced")
+
+    def _follow(self) -> None:
+        """Take over what was chosen elsewhere, and show everything that depends on the form."""
+        state, values = self.state, self.form.values
+        if values["model"] != state.model or values["data"] != state.data:
+            values["model"], values["data"] = state.model, state.data
+        reading = state.files.reading(state.data)
+        values["layout"], values["columns"] = reading.layout, reading.columns
+        self.form.facts = state.models.facts.get(state.model)
+        self.form.report = state.files.reports.get(state.data)
+        state.models.need(state.model)
+        state.files.need(state.data)
+        self._show_choices()
+        sample = state.machine[-1] if state.machine else None
+        self.plan.look(self.form.draft(), self.form.facts, sample)
+        self._show_figures()
+        self._show_earlier()
+        self._show_start()
+
+    def _show_choices(self) -> None:
+        state, facts, report = self.state, self.form.facts, self.form.report
+        known = [state.models.facts[path] for path in state.models.paths if path in state.models.facts]
+        names = {each.path: each.name for each in known if not finetune_refusal(each)}
+        line = model_line(facts) if facts else ("Reading …" if state.model else "A model of the list, or a folder.")
+        self.model.show(names, state.model, line, is_problem=facts is not None and bool(facts.problem))
+        files = {path: Path(path).name for path in state.files.paths}
+        line = data_line(report) if report else ("Reading …" if state.data else "JSONL, JSON, CSV, Parquet or text.")
+        self.data.show(files, state.data, line, is_problem=report is not None and bool(report.problem))
+        self.method_note.set_text(_METHODS[self.form.values["method"]])
+
+    def _show_figures(self) -> None:
+        steps, plan = self.form.steps(), self.plan.plan
+        seconds = _time_from(self._earlier or (), steps, self.form.draft())
+        self.plan_box.set_visibility(steps is not None or plan is not None)
+        self.steps.show("–" if steps is None else f"{steps:,}")
+        self.time.show(
+            f"≈ {duration_text(seconds)}" if seconds else "–", "as before" if seconds else "known once it runs"
+        )
+        self.disk.show(size_text(plan.disk_bytes) if plan else "–", f"of {size_text(self._free_bytes)} free")
+
+    async def _look_at_disk(self) -> None:
+        try:
+            self._free_bytes = await run.io_bound(free_bytes, Path(self.form.values["output"] or data_dir())) or 0
+        except AppError:  # said at Start, if the folder is still not there
+            self._free_bytes = 0
+
+    def _show_earlier(self) -> None:
+        model, data = self.state.model, self.state.data
+        found = tuple(
+            job
+            for job in self.state.jobs
+            if job.kind == "finetune" and (job.model, job.data) == (model, data) and model
+        )[:_EARLIER_COUNT]
+        if found != self._earlier:
+            self._earlier = found
+            self.earlier.clear()
+            with self.earlier:
+                earlier_runs(found, self._use)
+
+    def _show_start(self) -> None:
+        missing = self.form.missing()
+        is_error = bool(self.form.errors) or bool(self.state.model and self.state.data)
+        self.start_bar.show(missing, when_it_starts(self.state, self.plan.plan), is_error)
+
+    async def _start(self) -> None:
+        try:
+            job_id = await start_job(self.state, self.form.to_spec())
+        except AppError as error:
+            self.banner.show(error)
+            return
+        self.banner.clear()
+        self.state.open_job(job_id)
+
+    def _take(self, spec: JobSpec) -> None:
+        """Take over the settings of a spec that was opened elsewhere."""
+        if isinstance(spec, FinetuneSpec):
+            self.state.files.read_as(spec.data, spec.layout, spec.columns)
+            self.form.from_spec(spec)
+            self.controls.show()
+            self._follow()
+
+    def _use(self, job: Job) -> None:
+        try:
+            spec = parse_spec(job.spec)
+        except AppError as error:  # written by another version
+            self.banner.show(error)
+            return
+        self._take(spec)
+
+    def _reset(self) -> None:
+        self.form.reset()
+        self.controls.show()
+        self.banner.clear()
+        self._follow()
+
+    async def _save_spec(self) -> None:
+        try:
+            spec = self.form.to_spec()
+        except AppError as error:
+            self.banner.show(error)
+            return
+        await ask_where_to_save(spec, self.state.settings.output_folder)
+
+    async def _pick_model(self) -> None:
+        picked = await pick_folder("Choose a model folder", self.state.model)
+        if picked:
+            self.state.models.add([picked])
+            self.state.choose_model(picked)
+
+    async def _pick_data(self) -> None:
+        picked = await pick_file("Choose a data file", DATA_SUFFIXES, self.state.data)
+        if picked:
+            self.state.files.add(picked)
+            self.state.choose_data(picked)
+
+
+def _clause(word: str, offset: str = "pt-[5px]") -> None:
+    ui.label(word).classes(f"t-lead c-2 text-right {offset}")
+
+
+def _time_from(jobs: Sequence[Job], steps: int | None, spec: FinetuneSpec | None) -> float | None:
+    """Expect the time of an earlier run with steps of the same size; None if there was none."""
+    if steps is None or spec is None:
+        return None
+    for job in jobs:
+        same_step = all(job.spec.get(name) == getattr(spec, name) for name in _STEP_FIELDS)
+        if same_step and job.state is JobState.SUCCEEDED and job.duration_s and job.done:
+            return job.duration_s / job.done * steps
+    return None

@@ -1,0 +1,149 @@
+"""Quantize: reads as a sentence (quantize MODEL to NF4 or LLM.int8), then the size before and after, then Start."""
+
+from pathlib import Path
+
+from nicegui import ui
+
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.domain.spec import JobSpec
+from desktop_app.errors import AppError
+from desktop_app.ui.forms.quantize_form import quantize_refusal
+from desktop_app.ui.start_job import start_job, when_it_starts
+from desktop_app.ui.summary import model_line
+from desktop_app.ui.widgets.banner import BannerPlace
+from desktop_app.ui.widgets.button import button
+from desktop_app.ui.widgets.choice import Choice
+from desktop_app.ui.widgets.figure import Figure, figure_row
+from desktop_app.ui.widgets.form_controls import FormControls
+from desktop_app.ui.widgets.page import TitleBar
+from desktop_app.ui.widgets.path_picker import pick_folder
+from desktop_app.ui.widgets.plan_pane import PlanPane
+from desktop_app.ui.widgets.save_spec import ask_where_to_save
+from desktop_app.ui.widgets.start_bar import StartBar
+from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.wording import size_text
+
+_FOLLOW_S = 0.25
+_METHODS = {
+    "nf4": "4 bits for each weight of the linear layers: the smallest, and quick on a GPU.",
+    "int8": "8 bits for each weight of the linear layers: larger, closer to the original.",
+}
+_WORDS = {"nf4": "NF4", "int8": "LLM.int8", "auto": "Automatic", "cpu": "Processor", "cuda": "GPU"}
+
+
+def draw(state: WindowState) -> None:
+    """Draw the tab into the current page."""
+    _QuantizeTab(state)
+
+
+class _QuantizeTab:
+    def __init__(self, state: WindowState) -> None:
+        self.state = state
+        self.form = state.quantize_form
+        self.controls = FormControls(self.form, lambda name: self._follow())
+        TitleBar("Quantize")
+        with ui.column().classes("w-full grow min-h-0 overflow-y-auto gap-4 px-4 py-4 no-wrap"):
+            self.banner = BannerPlace()
+            self._draw_sentence()
+            with ui.column().classes("w-full max-w-[620px] gap-3 rule-t pt-4") as self.plan_box:
+                with figure_row():
+                    self.before = Figure("Now")
+                    self.after = Figure("Afterwards")
+                self.kept = ui.label().classes("c-2").mark("kept")
+                self.plan = PlanPane()
+        self.start_bar = StartBar(self._start, self._draw_actions)
+        state.prefilled.subscribe(self._take)
+        state.models.changed.subscribe(self._follow)
+        if state.prefill is not None:
+            self._take(state.prefill)
+        ui.timer(_FOLLOW_S, self._follow)
+        self._follow()
+
+    def _draw_sentence(self) -> None:
+        grid = ui.element("div").classes("grid w-full gap-x-4 gap-y-4 max-w-[620px]")
+        with grid.style("grid-template-columns: 72px minmax(0, 1fr)"):
+            ui.label("Quantize").classes("t-lead c-2 text-right pt-[5px]")
+            self.model = Choice("model", self.state.choose_model, self._pick_model)
+            ui.label("to").classes("t-lead c-2 text-right pt-[5px]")
+            with ui.column().classes("gap-2 w-full"):
+                with ui.column().classes("gap-1 w-full"):
+                    self.controls.segments("method", _WORDS)
+                    self.method_note = ui.label().classes("t-small c-3")
+                with ui.row() as self.double:
+                    self.controls.switch("double_quantization")
+            ui.label("with").classes("t-lead c-2 text-right pt-[25px]")
+            with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-start"):
+                self.controls.typed("skip_modules", placeholder="the output layer")
+                self.controls.typed("output", placeholder="in the job's folder")
+                self.controls.typed("name", placeholder="from model and method")
+                self.controls.choice("device", _WORDS)
+
+    def _draw_actions(self) -> None:
+        button("Reset", kind="quiet", on_click=self._reset)
+        button("Save as spec", kind="quiet", on_click=self._save_spec)
+
+    def _follow(self) -> None:
+        """Take over the model that was chosen elsewhere, and show everything that depends on the form."""
+        state, form = self.state, self.form
+        form.values["model"] = state.model
+        form.facts = facts = state.models.facts.get(state.model)
+        state.models.need(state.model)
+        known = [state.models.facts[path] for path in state.models.paths if path in state.models.facts]
+        names = {each.path: each.name for each in known if not quantize_refusal(each)}
+        line = model_line(facts) if facts else ("Reading …" if state.model else "A model of the list, or a folder.")
+        self.model.show(names, state.model, line, is_problem=facts is not None and bool(facts.problem))
+        self.method_note.set_text(_METHODS[form.values["method"]])
+        self.double.set_visibility(form.values["method"] == "nf4")
+        missing = form.missing()
+        is_possible = facts is not None and not form.missing_choice()
+        self.plan.look(form.draft() if is_possible else None, facts, state.machine[-1] if state.machine else None)
+        self._show_sizes(facts if is_possible else None)
+        self.start_bar.show(missing, when_it_starts(state, self.plan.plan), is_error=bool(state.model))
+
+    def _show_sizes(self, facts: ModelFacts | None) -> None:
+        self.plan_box.set_visibility(facts is not None)
+        if facts is None:
+            return
+        plan = self.plan.plan
+        self.before.show(size_text(facts.size_bytes))
+        share = f"{100 * plan.disk_bytes / facts.size_bytes:.0f} %" if plan and facts.size_bytes else ""
+        self.after.show(f"≈ {size_text(plan.disk_bytes)}" if plan else "–", share)
+        self.kept.set_text(self.form.kept_sentence())
+
+    async def _start(self) -> None:
+        try:
+            job_id = await start_job(self.state, self.form.to_spec())
+        except AppError as error:
+            self.banner.show(error)
+            return
+        self.banner.clear()
+        self.state.open_job(job_id)
+
+    def _take(self, spec: JobSpec) -> None:
+        """Take over the settings of a spec that was opened elsewhere."""
+        if isinstance(spec, QuantizeSpec):
+            self.form.from_spec(spec)
+            self.controls.show()
+            self._follow()
+
+    def _reset(self) -> None:
+        self.form.reset()
+        self.controls.show()
+        self.banner.clear()
+        self._follow()
+
+    async def _save_spec(self) -> None:
+        try:
+            spec = self.form.to_spec()
+        except AppError as error:
+            self.banner.show(error)
+            return
+        await ask_where_to_save(spec, self.state.settings.output_folder)
+
+    async def _pick_model(self) -> None:
+        start = str(Path(self.state.model).parent) if self.state.model else ""
+        picked = await pick_folder("Choose a model folder", start)
+        if picked:
+            self.state.models.add([picked])
+            self.state.choose_model(picked)

@@ -1,0 +1,150 @@
+"""Settings: what the user prefers, saved at once; and where this program keeps its files."""
+
+import platform
+from pathlib import Path
+
+from nicegui import run, ui
+
+from desktop_app import __version__
+from desktop_app.errors import AppError
+from desktop_app.hardware.opener import reveal
+from desktop_app.paths import APP_NAME, data_dir
+from desktop_app.ui.widgets.button import button, icon_button
+from desktop_app.ui.widgets.page import TitleBar, page_body
+from desktop_app.ui.widgets.path_picker import pick_folder
+from desktop_app.ui.window_state import WindowState
+
+_THEMES = {"system": "Like the system", "light": "Light", "dark": "Dark"}
+_OFFLINE = {
+    True: "No part of Whetstone uses the network.",
+    False: "No part of this version uses the network, so nothing changes yet. "
+    "Later versions will download a model only when you press Download.",
+}
+_LICENCES = (
+    ("Whetstone", "Apache-2.0"),
+    ("NiceGUI", "MIT"),
+    ("pywebview", "BSD-3-Clause"),
+    ("PyTorch", "BSD-3-Clause"),
+    ("Transformers, PEFT, TRL, Accelerate, Datasets, Tokenizers, safetensors, Optimum", "Apache-2.0"),
+    ("bitsandbytes", "MIT"),
+    ("Qt and PySide6 (Linux)", "LGPL-3.0"),
+    ("Roboto, Material Icons", "Apache-2.0"),
+)
+
+
+def draw(state: WindowState) -> None:
+    """Draw the tab into the current page."""
+    _SettingsTab(state)
+
+
+class _SettingsTab:
+    def __init__(self, state: WindowState) -> None:
+        self.state = state
+        self.settings = state.settings
+        TitleBar("Settings")
+        with page_body(), ui.element("div").classes("grid w-full gap-x-6 gap-y-5 items-start") as grid:
+            grid.style("grid-template-columns: 120px minmax(0, 1fr)")
+            self._draw_preferences()
+            self._draw_folders()
+            self._draw_about()
+        state.models.changed.subscribe(self._show_folders)
+
+    def _draw_preferences(self) -> None:
+        _name("Theme")
+        theme = ui.toggle(_THEMES, value=self.settings.theme, on_change=lambda event: self._set("theme", event.value))
+        theme.props('aria-label="Theme"').classes("justify-self-start").mark("theme")
+        _name("Network")
+        with ui.column().classes("gap-1"):
+            offline = ui.checkbox("Stay offline", value=self.settings.offline).props("dense size=sm").mark("offline")
+            offline.on_value_change(lambda event: self._set_offline(event.value))
+            self.offline_note = ui.label(_OFFLINE[self.settings.offline]).classes("t-small c-3")
+        _name("Notifications")
+        with ui.column().classes("gap-1"):
+            told = ui.checkbox("Tell me when a job has ended", value=self.settings.notifications)
+            told.props("dense size=sm").mark("notifications")
+            told.on_value_change(lambda event: self._set("notifications", event.value))
+            ui.label("By a notification of the system, for when the window is behind others.").classes("t-small c-3")
+
+    def _draw_folders(self) -> None:
+        _name("Results", "pt-[5px]")
+        with ui.column().classes("gap-1 w-full"):
+            with ui.row().classes("w-full gap-2 no-wrap"):
+                self.output = ui.input(value=self.settings.output_folder, placeholder="In each job's own folder")
+                self.output.classes("grow").props('aria-label="Folder for results" spellcheck=false').mark(
+                    "output-folder"
+                )
+                self.output.on("blur", self._save_output).on("keydown.enter", self._save_output)
+                icon_button("o_folder_open", "Choose a folder for results", self._pick_output)
+            ui.label("Where finished models go, unless a job names its own folder.").classes("t-small c-3")
+        _name("Models")
+        self.folders = ui.column().classes("gap-0 w-full")
+        self._show_folders()
+        _name("Data folder")
+        with ui.column().classes("gap-1 w-full"):
+            with ui.row().classes("w-full gap-2 items-center no-wrap"):
+                ui.label(str(data_dir())).classes("t-mono c-2 break-all").mark("data-folder")
+                icon_button("o_folder_open", "Show the data folder", self._reveal)
+            ui.label("Jobs, history and settings. WHETSTONE_DATA_DIR moves it.").classes("t-small c-3")
+
+    def _draw_about(self) -> None:
+        _name("Version")
+        ui.label(f"{APP_NAME} {__version__} on Python {platform.python_version()}, {platform.system()}").classes("c-2")
+        _name("Licences")
+        with ui.element("dl").classes("grid w-full gap-x-4 gap-y-1"):
+            for package, licence in _LICENCES:
+                with ui.row().classes("w-full gap-3 no-wrap"):
+                    ui.label(package).classes("grow")
+                    ui.label(licence).classes("c-3 whitespace-nowrap")
+
+    def _show_folders(self) -> None:
+        self.folders.clear()
+        with self.folders:
+            for folder in self.settings.model_folders:
+                with ui.row().classes("w-full h-[30px] gap-2 items-center no-wrap"):
+                    ui.label(folder).classes("t-mono c-2 truncate grow").tooltip(folder)
+                    remove = icon_button("o_close", "Remove from the list; its files stay")
+                    remove.on_click(lambda folder=folder: self.state.models.remove(folder))
+            if not self.settings.model_folders:
+                ui.label("No model folder is on the list.").classes("c-3")
+            button("Add a model folder", kind="quiet", on_click=self._add_folder).classes("-ml-3")
+
+    def _set(self, name: str, value: object) -> None:
+        setattr(self.settings, name, value)
+        self.state.settings_changed.emit()
+
+    def _set_offline(self, value: bool) -> None:
+        self._set("offline", value)
+        self.offline_note.set_text(_OFFLINE[value])
+
+    async def _save_output(self) -> None:
+        """Keep the folder if it can be one; an empty field means each job's own folder."""
+        text = str(self.output.value or "").strip()
+        folder = str(Path(text).expanduser()) if text else ""
+        if folder and not Path(folder).is_absolute():
+            self.output.error = "Write the whole path, from the root."
+            return
+        self.output.error = None
+        if folder != self.settings.output_folder:
+            self._set("output_folder", folder)
+            ui.notify("Results go there from now on." if folder else "Results stay in each job's folder.")
+
+    async def _pick_output(self) -> None:
+        picked = await pick_folder("Choose a folder for results", self.settings.output_folder)
+        if picked:
+            self.output.value = picked
+            await self._save_output()
+
+    async def _add_folder(self) -> None:
+        picked = await pick_folder("Choose a model folder")
+        if picked:
+            self.state.models.add([picked])
+
+    async def _reveal(self) -> None:
+        try:
+            await run.io_bound(reveal, data_dir())
+        except AppError as error:
+            ui.notify(error.message)
+
+
+def _name(text: str, offset: str = "") -> None:
+    ui.label(text).classes(f"c-2 font-medium {offset}")

@@ -1,0 +1,59 @@
+"""All fields of the fine-tuning form, in the groups in which people look for them."""
+
+from nicegui import ui
+
+from desktop_app.ui.forms.finetune_form import ADVANCED_GROUPS, SIMPLE_FIELDS, UNITS
+
+from .form_controls import FormControls
+
+WORDS = {
+    "lora": "LoRA",
+    "qlora": "QLoRA",
+    "all-linear": "All linear layers",
+    "linear": "Linear",
+    "cosine": "Cosine",
+    "constant": "Constant",
+    "auto": "Automatic",
+    "cpu": "Processor",
+    "cuda": "GPU",
+    "answers": "Answers only",
+    "everything": "Everything",
+    "stop": "Stop at the first",
+    "skip": "Leave them out",
+}
+_EMPTY = {
+    "max_steps": "no limit",
+    "max_rows": "all",
+    "threads": "all but one",
+    "eval_steps": "automatic",
+    "save_steps": "automatic",
+    "name": "from model and method",
+    "output": "in the job's folder",
+}
+
+
+def simple_fields(controls: FormControls) -> None:
+    """Draw the three fields that everybody looks at, in one row."""
+    with ui.row().classes("gap-3 items-start no-wrap w-full"):
+        for name in SIMPLE_FIELDS:
+            controls.typed(name, UNITS.get(name, ""))
+
+
+def advanced_fields(controls: FormControls) -> None:
+    """Draw all other fields, three to a row, each group named in the gutter."""
+    for group, names in ADVANCED_GROUPS.items():
+        ui.label(group).classes("t-small c-3 text-right pt-[25px]")
+        with ui.element("div").classes("grid w-full gap-3 grid-cols-3 items-start"):
+            for name in names:
+                _field(controls, name)
+
+
+def _field(controls: FormControls, name: str) -> None:
+    kind = controls.form.fields[name].kind
+    if kind == "choice":
+        controls.choice(name, WORDS)
+    elif kind == "switch":
+        with ui.row().classes("col-span-3"):
+            controls.switch(name)
+    else:
+        controls.typed(name, UNITS.get(name, ""), _EMPTY.get(name, ""))

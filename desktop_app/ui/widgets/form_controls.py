@@ -1,0 +1,106 @@
+"""Widgets bound to a form: label, value, error while typing, and a dot where the default was changed."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nicegui import ui
+from nicegui.elements.mixins.value_element import ValueElement
+
+from desktop_app.ui.forms.form import Form
+
+
+class FormControls:
+    """Draws fields of a form and keeps widgets and form the same; `on_change` hears of each change by the user."""
+
+    def __init__(self, form: Form[Any], on_change: Callable[[str], object]) -> None:
+        self.form = form
+        self.on_change = on_change
+        self._controls: dict[str, ValueElement[Any]] = {}
+        self._dots: dict[str, ui.element] = {}
+        self._is_showing = False
+
+    def typed(self, name: str, unit: str = "", placeholder: str = "") -> ui.input:
+        """Draw a field to type in; wrong values are told below it at once."""
+        with self._labelled(name):
+            control = ui.input(
+                value=self.form.values[name], placeholder=placeholder, validation=lambda _: self._said(name)
+            )
+            control.classes("w-full").props("inputmode=decimal" if self._is_number(name) else "")
+            if unit:
+                control.props(f'suffix="{unit}"')
+        self._keep(name, control)
+        return control
+
+    def choice(self, name: str, words: Mapping[str, str]) -> ui.select:
+        """Draw a list to choose from; `words` says each value to a person."""
+        with self._labelled(name):
+            options = {value: words.get(value, value) for value in self.form.fields[name].choices}
+            control = ui.select(options, value=self.form.values[name]).classes("w-full")
+        self._keep(name, control)
+        return control
+
+    def segments(self, name: str, words: Mapping[str, str]) -> ui.toggle:
+        """Draw two or three choices side by side, without a label above."""
+        options = {value: words.get(value, value) for value in self.form.fields[name].choices}
+        control = ui.toggle(options, value=self.form.values[name])
+        self._keep(name, control)
+        return control
+
+    def switch(self, name: str) -> ui.checkbox:
+        """Draw a yes or no."""
+        field = self.form.fields[name]
+        with ui.row().classes("gap-1.5 items-center no-wrap"):
+            control = ui.checkbox(field.label, value=self.form.values[name]).props("dense size=sm")
+            control.tooltip(field.description)
+            self._dots[name] = self._dot(name)
+        self._keep(name, control)
+        return control
+
+    def show(self) -> None:
+        """Put the form's values into the widgets, after they were loaded or reset."""
+        self._is_showing = True
+        try:
+            for name, control in self._controls.items():
+                control.value = self.form.values[name]
+                self._show_dot(name)
+        finally:
+            self._is_showing = False
+
+    def _labelled(self, name: str) -> ui.column:
+        field = self.form.fields[name]
+        with ui.column().classes("gap-1 min-w-0 flex-1") as column:
+            with ui.row().classes("gap-1.5 items-center no-wrap min-h-4") as label:
+                ui.label(field.label).classes("t-small c-2 font-medium whitespace-nowrap")
+                self._dots[name] = self._dot(name)
+            label.tooltip(field.description)
+        return column
+
+    def _dot(self, name: str) -> ui.element:
+        usual = self.form.fields[name].usual
+        dot = ui.element("span").classes("dot c-accent").style("width: 6px; height: 6px")
+        words = f"Changed from {usual}" if usual else "Changed"
+        return dot.props(f'role=img aria-label="{words}"').tooltip(words)
+
+    def _keep(self, name: str, control: ValueElement[Any]) -> None:
+        self._controls[name] = control
+        control.props(f'aria-label="{self.form.fields[name].label}"')
+        control.mark(name)
+        control.on_value_change(lambda event: self._typed(name, event.value))
+        self._show_dot(name)
+
+    def _typed(self, name: str, value: Any) -> None:
+        self.form.values[name] = "" if value is None else value
+        self._show_dot(name)
+        if not self._is_showing:
+            self.on_change(name)
+
+    def _show_dot(self, name: str) -> None:
+        if name in self._dots:
+            self._dots[name].set_visibility(self.form.is_changed(name))
+
+    def _said(self, name: str) -> str | None:
+        error = self.form.error(name)
+        return error.message if error else None
+
+    def _is_number(self, name: str) -> bool:
+        return self.form.fields[name].kind in ("whole", "decimal")

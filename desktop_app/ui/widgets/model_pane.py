@@ -1,0 +1,109 @@
+"""The chosen model beside the table: all facts, its folder, and what can be done with it."""
+
+from nicegui import run, ui
+
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.errors import AppError
+from desktop_app.hardware.opener import reveal
+from desktop_app.ui.forms.finetune_form import finetune_refusal
+from desktop_app.ui.forms.quantize_form import quantize_refusal
+from desktop_app.ui.summary import count_text, kind_text, number_type_text
+from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.wording import size_text
+
+from .button import button, icon_button
+
+
+class ModelPane:
+    """Shows one model, or nothing and takes no room."""
+
+    def __init__(self, state: WindowState) -> None:
+        self.state = state
+        self._shown: tuple[ModelFacts, str] | None = None
+        # NOTE: not `flex flex-col`: Quasar's own class `flex` wraps, and the actions would land outside the window.
+        self._pane = ui.column().classes(
+            "w-[280px] shrink-0 rule-l rule-t well h-full gap-0 no-wrap max-[999px]:w-[248px]"
+        )
+        self._pane.props('role=complementary aria-label="Details"').mark("model-pane")
+        self._pane.set_visibility(False)
+
+    def show(self, facts: ModelFacts | None, made_by: str) -> None:
+        """Show another model, None for nothing."""
+        wanted = None if facts is None else (facts, made_by)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        self._pane.clear()
+        self._pane.set_visibility(facts is not None)
+        if facts is not None:
+            with self._pane:
+                with ui.column().classes("w-full grow min-h-0 overflow-y-auto gap-4 p-4 no-wrap"):
+                    self._draw_facts(facts, made_by)
+                with ui.row().classes("w-full gap-2 p-3 px-4 rule-t shrink-0 no-wrap"):
+                    self._draw_actions(facts, made_by)
+
+    def _draw_facts(self, facts: ModelFacts, made_by: str) -> None:
+        with ui.row().classes("w-full items-center no-wrap"):
+            ui.label(facts.name).classes("t-lead truncate").tooltip(facts.name)
+            ui.space()
+            icon_button("o_close", "Close the details", lambda: self.state.choose_model(""))
+        if facts.problem:
+            with ui.column().classes("banner w-full gap-1").props("role=alert"):
+                ui.label(facts.problem.replace(facts.path, facts.name)).classes("font-semibold break-words w-full")
+                ui.label(facts.hint).classes("c-2 break-words w-full")
+        with (
+            ui.element("dl").classes("grid w-full gap-x-3 gap-y-1").style("grid-template-columns: auto minmax(0, 1fr)")
+        ):
+            for name, value in _facts(facts, made_by):
+                with ui.element("dt").classes("c-3"):
+                    ui.label(name)
+                with ui.element("dd").classes("min-w-0 text-right"):
+                    ui.label(value).classes("truncate").tooltip(value)
+        ui.label(facts.path).classes("t-mono c-2 break-all")
+
+    def _draw_actions(self, facts: ModelFacts, made_by: str) -> None:
+        tune = button("Fine-tune", kind="primary", on_click=lambda: self._open(facts, "finetune"))
+        quantize = button("Quantize", on_click=lambda: self._open(facts, "quantize"))
+        for action, refusal in ((tune, finetune_refusal(facts)), (quantize, quantize_refusal(facts))):
+            action.classes("!px-2.5").set_enabled(not refusal)
+            if refusal:
+                action.tooltip(refusal)
+        ui.space()
+        icon_button("o_folder_open", "Show the folder", lambda: self._reveal(facts.path))
+        if not made_by:
+            icon_button("o_playlist_remove", "Remove from the list; its files stay", lambda: self._remove(facts))
+
+    def _open(self, facts: ModelFacts, tab: str) -> None:
+        self.state.choose_model(facts.path)
+        self.state.tab = tab
+
+    async def _reveal(self, path: str) -> None:
+        try:
+            await run.io_bound(reveal, path)
+        except AppError as error:
+            ui.notify(error.message)
+
+    def _remove(self, facts: ModelFacts) -> None:
+        self.state.choose_model("")
+        self.state.models.remove(facts.path)
+        ui.notify(f"{facts.name} is off the list. Its files stay in {facts.path}.")
+
+
+def _facts(facts: ModelFacts, made_by: str) -> list[tuple[str, str]]:
+    shape = facts.shape
+    pairs = [
+        ("Kind", "" if facts.problem and not facts.architecture else kind_text(facts, made_by)),
+        ("Made by", made_by),
+        ("Belongs to", facts.base_model),
+        ("Architecture", facts.architecture),
+        ("Parameters", count_text(facts.parameters)),
+        ("Type", number_type_text(facts)),
+        ("Size", size_text(facts.size_bytes) if facts.size_bytes else ""),
+        ("Context", f"{facts.context_length:,} tokens" if facts.context_length else ""),
+        ("Layers", f"{shape.layers:,}" if shape.layers else ""),
+        ("Hidden size", f"{shape.hidden_size:,}" if shape.hidden_size else ""),
+        ("Vocabulary", f"{shape.vocab_size:,}" if shape.vocab_size else ""),
+        ("Chat template", ("yes" if facts.has_chat_template else "no") if facts.architecture else ""),
+        ("Licence", facts.licence or ("not stated" if facts.architecture else "")),
+    ]
+    return [(name, value) for name, value in pairs if value]

@@ -1,0 +1,78 @@
+"""Save a spec as a file, and show the line that runs it from a terminal."""
+
+import json
+from pathlib import Path
+
+from nicegui import run, ui
+
+from desktop_app.domain.job import job_name
+from desktop_app.domain.spec import JobSpec
+from desktop_app.durable_file import write_synced
+from desktop_app.errors import AppError, StorageError
+
+from .button import button, icon_button
+from .path_picker import pick_folder
+
+
+async def ask_where_to_save(spec: JobSpec, folder: str) -> None:
+    """Show the dialog; a file that exists is not overwritten."""
+    start = Path(folder) if folder else Path.home()
+    with ui.dialog() as dialog, ui.card().classes("!w-[560px] !max-w-full") as card:
+        card.props["aria-label"] = "Save as spec"
+        ui.label("Save as spec").classes("t-lead")
+        ui.label("All settings in one JSON file, to run again here, from a terminal or on another computer.").classes(
+            "c-2"
+        )
+        with ui.row().classes("w-full gap-2 no-wrap items-start"):
+            path = ui.input(value=str(start / f"{job_name(spec)}.json")).classes("grow").mark("spec-path")
+            path.props('aria-label="File" spellcheck=false')
+            icon_button("o_folder_open", "Choose another folder", lambda: _choose_folder(path))
+        line = ui.label().classes("t-mono box well w-full p-2 break-all").mark("run-line")
+        path.on_value_change(lambda: line.set_text(run_line(Path(str(path.value)))))
+        line.set_text(run_line(Path(str(path.value))))
+        with ui.row().classes("w-full justify-end gap-2"):
+            button("Cancel", kind="quiet", on_click=dialog.close)
+            button("Copy the line", on_click=lambda: ui.clipboard.write(line.text))
+            button("Save", kind="primary", on_click=lambda: _save(spec, path, dialog)).mark("save-spec-file")
+    await dialog
+    dialog.delete()
+
+
+def run_line(file: Path) -> str:
+    """The exact line for a terminal."""
+    text = str(file)
+    quoted = f'"{text}"' if any(character in text for character in " &()'") else text
+    return f"python main.py run {quoted}"
+
+
+def save_spec(spec: JobSpec, file: Path) -> None:
+    """Write a spec into a new file.
+
+    Raises:
+        StorageError: the file exists, or it cannot be written.
+    """
+    if file.exists():
+        raise StorageError(f"{file} exists already.", "Choose another name.")
+    try:
+        write_synced(
+            file, json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        )
+    except OSError as error:
+        raise StorageError(f"{file} cannot be written: {error.strerror}.", "Choose another folder.") from error
+
+
+async def _choose_folder(path: ui.input) -> None:
+    file = Path(str(path.value))
+    picked = await pick_folder("Choose a folder", file.parent)
+    if picked:
+        path.value = str(Path(picked) / file.name)
+
+
+async def _save(spec: JobSpec, path: ui.input, dialog: ui.dialog) -> None:
+    try:
+        await run.io_bound(save_spec, spec, Path(str(path.value)).expanduser().absolute())
+    except AppError as error:
+        path.error = str(error)
+        return
+    dialog.close()
+    ui.notify(f"Saved as {path.value}")

@@ -1,0 +1,183 @@
+"""The fine-tuning tab: from a choice to a job folder, errors while typing, the plan, what the model reads."""
+
+from pathlib import Path
+
+import pytest
+from nicegui import ui
+from nicegui.testing import User
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.spec import parse_spec_text
+from desktop_app.paths import jobs_dir
+from desktop_app.ui.window_state import WindowState
+from tests.ui.tab_bench import FAKE_WORKER, make_chats, make_model, open_tab
+
+
+@pytest.fixture
+def chosen(state: WindowState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WindowState:
+    """A state with a model and data chosen, and the fake worker in place of the real one."""
+    monkeypatch.setenv("WHETSTONE_FAKE_WORKER", str(FAKE_WORKER))
+    state.choose_model(make_model(tmp_path / "models" / "tiny"))
+    state.choose_data(make_chats(tmp_path / "chats.jsonl", bad_lines=(7,)))
+    return state
+
+
+def specs() -> list[object]:
+    return [parse_spec_text(file.read_bytes()) for file in sorted(jobs_dir().glob("*/spec.json"))]
+
+
+async def test_without_a_choice_start_says_what_is_missing(user: User, state: WindowState) -> None:
+    await open_tab(user, state, "finetune")
+    await user.should_see("Choose a model to fine-tune.")
+    assert not start(user).enabled
+    await user.should_see("Choose a model and data to see exactly what the model will read.")
+
+
+async def test_start_submits_what_is_filled_in(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("19 rows · OpenAI messages · 1 bad row left out")
+    user.find(marker="epochs").clear().type("2")
+    user.find(marker="max_length").clear().type("1 024")
+    user.find(marker="learning_rate").clear().type("3e-4")
+    await user.should_see("Starts at once")
+    user.find(marker="start").click()
+    user.find(marker="start").click()  # a double click starts one job
+    await until(user, lambda: chosen.tab == "jobs")
+    assert specs() == [
+        FinetuneSpec(model=chosen.model, data=chosen.data, epochs=2, max_length=1024, learning_rate=3e-4)
+    ]
+    assert chosen.job_id == next(jobs_dir().glob("[0-9]*")).name
+
+
+async def test_a_wrong_number_is_told_while_typing_and_stops_start(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("Starts at once")
+    user.find(marker="learning_rate").clear().type("0.2")
+    await user.should_see("Above 0.01. Usual: 0.0002")
+    await user.should_see("Start needs a learning rate of at most 0.01.")
+    assert not start(user).enabled
+    user.find(marker="learning_rate").clear().type("0.0002")
+    await user.should_see("Starts at once")
+    assert start(user).enabled
+
+
+async def test_the_plan_follows_the_form_and_the_machine(user: User, chosen: WindowState) -> None:
+    await chosen.look_at_machine()
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("It fits")
+    before = text_of(user, "plan")
+    user.find(marker="max_length").clear().type("1,000,000")
+    await user.should_see("It does not fit")
+    assert text_of(user, "plan") != before
+    await user.should_see("By this estimate it does not fit; Start tries all the same.")
+    assert start(user).enabled
+
+
+async def test_the_tokens_of_a_row_are_shown_with_the_trained_ones(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("Row 1 of 19 ·")
+    shown = next(iter(user.find(marker="tokens").elements)).content
+    assert "trained" in shown
+    assert "c-3" in shown
+    user.find(marker="next-row").click()
+    await user.should_see("Row 2 of 19 ·")
+    user.find(marker="max_length").clear().type("8")
+    await user.should_see("more tokens are cut off by the max length.")
+
+
+async def test_a_row_that_cannot_be_shown_says_why(user: User, chosen: WindowState) -> None:
+    (Path(chosen.model) / "tokenizer.json").unlink()
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("tokenizer.json")
+
+
+async def test_a_problem_with_the_data_stands_under_the_choice(user: User, chosen: WindowState, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    chosen.choose_data(str(tmp_path / "empty.jsonl"))
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("empty.jsonl is empty", marker="data-facts")
+    assert "empty" in text_of(user, "start-note")
+    assert not start(user).enabled
+
+
+async def test_a_refusal_at_start_is_a_banner_and_nothing_is_lost(
+    user: User, chosen: WindowState, tmp_path: Path
+) -> None:
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("Starts at once")
+    chosen.finetune_form.values["output"] = str(tmp_path)
+    user.find(marker="start").click()
+    await user.should_see("exists already")
+    assert specs() == []
+    assert start(user).enabled
+
+
+async def test_reset_and_the_dot_of_a_changed_field(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    user.find("Advanced").click()
+    user.find(marker="rank").clear().type("8")
+    assert chosen.finetune_form.is_changed("rank")
+    user.find("Reset").click()
+    await user.should_see("Starts at once")
+    assert next(iter(user.find(marker="rank").elements)).value == "16"
+    assert chosen.finetune_form.values["model"] == chosen.model
+
+
+async def test_run_again_fills_the_form(user: User, chosen: WindowState) -> None:
+    spec = FinetuneSpec(model=chosen.model, data=chosen.data, rank=4, alpha=8, method="qlora")
+    await open_tab(user, chosen, "finetune")
+    chosen.fill_form(spec.model_dump(mode="json"))
+    await user.should_see("The model is held in 4 bits")
+    assert next(iter(user.find(marker="rank").elements)).value == "4"
+
+
+async def test_earlier_runs_can_be_used(user: User, chosen: WindowState) -> None:
+    spec = FinetuneSpec(model=chosen.model, data=chosen.data, rank=64)
+    chosen.index.put(
+        Job(
+            id="20260101-120000-old-1",
+            kind="finetune",
+            name="old",
+            state=JobState.SUCCEEDED,
+            method="lora",
+            model=chosen.model,
+            data=chosen.data,
+            spec=spec.model_dump(mode="json"),
+            created=1.0,
+            started=1.0,
+            ended=61.0,
+            done=10,
+            total=10,
+            loss=1.25,
+            summary={},
+        )
+    )
+    await chosen.look_at_jobs()
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("LoRA, rank 64, rate 0.0002")
+    await user.should_see("as before")
+    user.find("Use").click()
+    assert chosen.finetune_form.values["rank"] == "64"
+
+
+async def test_a_spec_can_be_saved_and_the_line_to_run_it_is_shown(
+    user: User, chosen: WindowState, tmp_path: Path
+) -> None:
+    await open_tab(user, chosen, "finetune")
+    await user.should_see("Starts at once")
+    user.find(marker="save-spec").click()
+    file = tmp_path / "my spec.json"
+    user.find(marker="spec-path").clear().type(str(file))
+    await user.should_see(f'python main.py run "{file}"')
+    user.find(marker="save-spec-file").click()
+    await until(user, file.is_file)
+    assert parse_spec_text(file.read_bytes()) == FinetuneSpec(model=chosen.model, data=chosen.data)
+
+
+def start(user: User) -> ui.button:
+    return next(iter(user.find(marker="start").elements))
+
+
+def text_of(user: User, marker: str) -> str:
+    return next(iter(user.find(marker=marker).elements)).text
