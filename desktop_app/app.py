@@ -191,6 +191,8 @@ class _Window:
 
     def _end(self) -> None:
         api_file().unlink(missing_ok=True)
+        if self._state is not None:
+            self._state.close()
 
     async def _answer_closing(self) -> dict[str, bool]:
         """Answer the window's process, which asks before it closes; ask the user if a job is at work."""

@@ -83,6 +83,11 @@ class WindowState:
         app.timer(JOBS_INTERVAL_S, self.look_at_jobs)
         app.timer(MACHINE_INTERVAL_S, self.look_at_machine)
 
+    def close(self) -> None:
+        """End the helpers, so that no thread that waits for one keeps the program from ending."""
+        for service in (self.inspect, self.sensors, self.reader):
+            service.close()
+
     @property
     def active_job(self) -> Job | None:
         """The job that is at work or paused, None if there is none."""

@@ -1,22 +1,27 @@
-"""A window with one tab to try, models and data that exist, and a path picker that answers."""
+"""One tab alone to try, with models and data that exist."""
 
+import asyncio
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from nicegui import ui
 from nicegui.testing import User
 
-from desktop_app.ui import theme
 from desktop_app.ui.tab_list import TABS
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.model_files import write_llama
 from tests.fakes.tiny_tokenizer import CHATML_WITH_MARKERS, write_tokenizer
 
+FAKE_WORKER = Path(__file__).parents[1] / "fakes" / "fake_worker.py"
+
 
 def make_model(folder: Path, **config: object) -> str:
     """Write a sound tiny model with tokenizer and chat template, and return its path."""
     write_tokenizer(folder, CHATML_WITH_MARKERS)
-    write_llama(folder, **config)
+    write_llama(folder, vocab_size=400, **config)
     return str(folder)
 
 
@@ -46,5 +51,23 @@ async def open_tab(user: User, state: WindowState, key: str) -> None:
         with ui.column():
             tab.draw(state)
 
-    theme.set_defaults()
     await user.open("/")
+
+
+async def until(condition: Callable[[], object], patience_s: float = 20.0) -> None:
+    """Wait for something that happens in a thread or by a timer."""
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.02)
+
+
+async def sees(user: User, text: str, **where: Any) -> None:
+    """Expect a text on the page, also if a thread has to find it out on a busy machine first."""
+    await user.should_see(text, retries=200, **where)
+
+
+def choose(user: User, marker: str, value: object) -> None:
+    """Choose a value of a list, a toggle or a switch."""
+    for element in user.find(marker=marker).elements:
+        element.value = value

@@ -11,7 +11,7 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.spec import parse_spec_text
 from desktop_app.paths import jobs_dir
 from desktop_app.ui.window_state import WindowState
-from tests.ui.tab_bench import FAKE_WORKER, make_chats, make_model, open_tab
+from tests.ui.tab_bench import FAKE_WORKER, choose, make_chats, make_model, open_tab, sees, until
 
 
 @pytest.fixture
@@ -29,21 +29,21 @@ def specs() -> list[object]:
 
 async def test_without_a_choice_start_says_what_is_missing(user: User, state: WindowState) -> None:
     await open_tab(user, state, "finetune")
-    await user.should_see("Choose a model to fine-tune.")
+    await sees(user, "Choose a model to fine-tune.")
     assert not start(user).enabled
-    await user.should_see("Choose a model and data to see exactly what the model will read.")
+    await sees(user, "Choose a model and data to see exactly what the model will read.")
 
 
 async def test_start_submits_what_is_filled_in(user: User, chosen: WindowState) -> None:
     await open_tab(user, chosen, "finetune")
-    await user.should_see("19 rows · OpenAI messages · 1 bad row left out")
+    await sees(user, "19 rows · OpenAI messages · 1 bad row left out")
     user.find(marker="epochs").clear().type("2")
     user.find(marker="max_length").clear().type("1 024")
     user.find(marker="learning_rate").clear().type("3e-4")
-    await user.should_see("Starts at once")
+    await sees(user, "Starts at once")
     user.find(marker="start").click()
     user.find(marker="start").click()  # a double click starts one job
-    await until(user, lambda: chosen.tab == "jobs")
+    await until(lambda: chosen.tab == "jobs")
     assert specs() == [
         FinetuneSpec(model=chosen.model, data=chosen.data, epochs=2, max_length=1024, learning_rate=3e-4)
     ]
@@ -52,51 +52,51 @@ async def test_start_submits_what_is_filled_in(user: User, chosen: WindowState) 
 
 async def test_a_wrong_number_is_told_while_typing_and_stops_start(user: User, chosen: WindowState) -> None:
     await open_tab(user, chosen, "finetune")
-    await user.should_see("Starts at once")
+    await sees(user, "Starts at once")
     user.find(marker="learning_rate").clear().type("0.2")
-    await user.should_see("Above 0.01. Usual: 0.0002")
-    await user.should_see("Start needs a learning rate of at most 0.01.")
+    await sees(user, "Above 0.01. Usual: 0.0002")
+    await sees(user, "Start needs a learning rate of at most 0.01.")
     assert not start(user).enabled
     user.find(marker="learning_rate").clear().type("0.0002")
-    await user.should_see("Starts at once")
+    await sees(user, "Starts at once")
     assert start(user).enabled
 
 
 async def test_the_plan_follows_the_form_and_the_machine(user: User, chosen: WindowState) -> None:
     await chosen.look_at_machine()
     await open_tab(user, chosen, "finetune")
-    await user.should_see("It fits")
+    await sees(user, "It fits")
     before = text_of(user, "plan")
     user.find(marker="max_length").clear().type("1,000,000")
-    await user.should_see("It does not fit")
+    await sees(user, "It does not fit")
     assert text_of(user, "plan") != before
-    await user.should_see("By this estimate it does not fit; Start tries all the same.")
+    await sees(user, "By this estimate it does not fit; Start tries all the same.")
     assert start(user).enabled
 
 
 async def test_the_tokens_of_a_row_are_shown_with_the_trained_ones(user: User, chosen: WindowState) -> None:
     await open_tab(user, chosen, "finetune")
-    await user.should_see("Row 1 of 19 ·")
+    await sees(user, "Row 1 of 19 ·")
     shown = next(iter(user.find(marker="tokens").elements)).content
     assert "trained" in shown
     assert "c-3" in shown
     user.find(marker="next-row").click()
-    await user.should_see("Row 2 of 19 ·")
+    await sees(user, "Row 2 of 19 ·")
     user.find(marker="max_length").clear().type("8")
-    await user.should_see("more tokens are cut off by the max length.")
+    await sees(user, "more tokens are cut off by the max length.")
 
 
 async def test_a_row_that_cannot_be_shown_says_why(user: User, chosen: WindowState) -> None:
     (Path(chosen.model) / "tokenizer.json").unlink()
     await open_tab(user, chosen, "finetune")
-    await user.should_see("tokenizer.json")
+    await sees(user, "tokenizer.json")
 
 
 async def test_a_problem_with_the_data_stands_under_the_choice(user: User, chosen: WindowState, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("")
     chosen.choose_data(str(tmp_path / "empty.jsonl"))
     await open_tab(user, chosen, "finetune")
-    await user.should_see("empty.jsonl is empty", marker="data-facts")
+    await sees(user, "empty.jsonl is empty", marker="data-facts")
     assert "empty" in text_of(user, "start-note")
     assert not start(user).enabled
 
@@ -105,21 +105,21 @@ async def test_a_refusal_at_start_is_a_banner_and_nothing_is_lost(
     user: User, chosen: WindowState, tmp_path: Path
 ) -> None:
     await open_tab(user, chosen, "finetune")
-    await user.should_see("Starts at once")
+    await sees(user, "Starts at once")
     chosen.finetune_form.values["output"] = str(tmp_path)
     user.find(marker="start").click()
-    await user.should_see("exists already")
+    await sees(user, "exists already")
     assert specs() == []
     assert start(user).enabled
 
 
 async def test_reset_and_the_dot_of_a_changed_field(user: User, chosen: WindowState) -> None:
     await open_tab(user, chosen, "finetune")
-    user.find("Advanced").click()
+    choose(user, "level", "Advanced")
     user.find(marker="rank").clear().type("8")
     assert chosen.finetune_form.is_changed("rank")
     user.find("Reset").click()
-    await user.should_see("Starts at once")
+    await sees(user, "Starts at once")
     assert next(iter(user.find(marker="rank").elements)).value == "16"
     assert chosen.finetune_form.values["model"] == chosen.model
 
@@ -128,7 +128,8 @@ async def test_run_again_fills_the_form(user: User, chosen: WindowState) -> None
     spec = FinetuneSpec(model=chosen.model, data=chosen.data, rank=4, alpha=8, method="qlora")
     await open_tab(user, chosen, "finetune")
     chosen.fill_form(spec.model_dump(mode="json"))
-    await user.should_see("The model is held in 4 bits")
+    await sees(user, "The model is held in 4 bits")
+    choose(user, "level", "Advanced")
     assert next(iter(user.find(marker="rank").elements)).value == "4"
 
 
@@ -155,8 +156,8 @@ async def test_earlier_runs_can_be_used(user: User, chosen: WindowState) -> None
     )
     await chosen.look_at_jobs()
     await open_tab(user, chosen, "finetune")
-    await user.should_see("LoRA, rank 64, rate 0.0002")
-    await user.should_see("as before")
+    await sees(user, "LoRA, rank 64, rate 0.0002")
+    await sees(user, "as before")
     user.find("Use").click()
     assert chosen.finetune_form.values["rank"] == "64"
 
@@ -165,13 +166,14 @@ async def test_a_spec_can_be_saved_and_the_line_to_run_it_is_shown(
     user: User, chosen: WindowState, tmp_path: Path
 ) -> None:
     await open_tab(user, chosen, "finetune")
-    await user.should_see("Starts at once")
+    await sees(user, "Starts at once")
     user.find(marker="save-spec").click()
     file = tmp_path / "my spec.json"
+    await sees(user, "All settings in one JSON file")
     user.find(marker="spec-path").clear().type(str(file))
-    await user.should_see(f'python main.py run "{file}"')
+    await sees(user, f'python main.py run "{file}"')
     user.find(marker="save-spec-file").click()
-    await until(user, file.is_file)
+    await until(file.is_file)
     assert parse_spec_text(file.read_bytes()) == FinetuneSpec(model=chosen.model, data=chosen.data)
 
 

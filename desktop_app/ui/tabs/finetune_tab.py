@@ -3,10 +3,11 @@
 What stands beside the form follows by itself: timers compare it with what the form holds now.
 """
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from nicegui import run, ui
+from nicegui import ui
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
@@ -152,8 +153,10 @@ class _FinetuneTab:
         self.disk.show(size_text(plan.disk_bytes) if plan else "–", f"of {size_text(self._free_bytes)} free")
 
     async def _look_at_disk(self) -> None:
+        place = Path(self.form.values["output"] or data_dir())
         try:
-            self._free_bytes = await run.io_bound(free_bytes, Path(self.form.values["output"] or data_dir())) or 0
+            # NOTE: `run.io_bound` takes a cancellation for an answer, and the timer would keep the program from ending.
+            self._free_bytes = await asyncio.to_thread(free_bytes, place)
         except AppError:  # said at Start, if the folder is still not there
             self._free_bytes = 0
 

@@ -25,7 +25,7 @@ class TokenPane:
                 ui.label("What it reads").classes("t-lead")
                 ui.space()
                 self._back = icon_button("o_chevron_left", "Previous row", lambda: self._go(-1))
-                self._on = icon_button("o_chevron_right", "Next row", lambda: self._go(1))
+                self._on = icon_button("o_chevron_right", "Next row", lambda: self._go(1)).mark("next-row")
             self._note = ui.label().classes("t-small c-3").mark("token-note")
             self._body = ui.column().classes("w-full gap-3")
         self.show_nothing("Choose a model and data to see exactly what the model will read.")
