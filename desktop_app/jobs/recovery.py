@@ -8,6 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
+from desktop_app.domain.job import Job
 from desktop_app.job_folder import JobFolder, job_folders
 from desktop_app.storage.index import Index
 
@@ -17,6 +18,7 @@ from .row import after_outcome, row_from_folder
 TRASH_PREFIX = ".trash-"
 _HALF_MADE_PREFIX = ".new-"
 _HALF_MADE_AGE_S = 3600.0
+_ROWS_AT_ONCE = 200  # each transaction waits for the disk, hundreds of times longer than a row takes
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,10 +29,15 @@ def bring_index_in_step(index: Index, jobs: Path) -> None:
         StorageError: if the index cannot be read or written.
     """
     rows = {row.id: row for row in index.jobs()}
+    late: list[Job] = []
     for folder in job_folders(jobs):
         row = rows.pop(folder.id, None)
         if row is None or (folder.has_outcome and not row.state.is_terminal):
-            _put_row(index, folder)
+            late += _read_row(folder)
+        if len(late) >= _ROWS_AT_ONCE:
+            index.put(*late)
+            late.clear()
+    index.put(*late)
     for row in rows.values():
         if (jobs / f"{TRASH_PREFIX}{row.id}").exists():  # the deletion was cut short between folder and row
             index.remove(row.id)
@@ -48,13 +55,12 @@ def clear_litter(jobs: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _put_row(index: Index, folder: JobFolder) -> None:
+def _read_row(folder: JobFolder) -> list[Job]:
     try:
-        row = row_from_folder(folder)
+        return [row_from_folder(folder)]
     except OSError as error:
         _LOG.warning("%s: cannot be read: %s", folder.id, error)
-        return
-    index.put(row)
+        return []
 
 
 def _age_s(path: Path) -> float:

@@ -45,8 +45,8 @@ class Index:
         self.moved_aside: Path | None = None
         self._healed(self._prepare)
 
-    def put(self, job: Job) -> None:
-        """Write a job's row, new or changed; the note of a row that exists stays as it is.
+    def put(self, *jobs: Job) -> None:
+        """Write rows, new or changed, all or none; the note of a row that exists stays as it is.
 
         Raises:
             StorageError: if it cannot be written, for example without space on the disk.
@@ -54,7 +54,7 @@ class Index:
 
         def write() -> None:
             with self._transaction() as connection:
-                connection.execute(_PUT, _row_of(job))
+                connection.executemany(_PUT, [_row_of(job) for job in jobs])
 
         self._healed(write)
 
