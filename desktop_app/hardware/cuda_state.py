@@ -3,6 +3,7 @@
 Decided by the metadata of the installed package alone; torch itself is never imported here.
 """
 
+import functools
 import re
 import sys
 from importlib import metadata
@@ -43,15 +44,20 @@ def cuda_generation() -> int | None:
     if not version or "+" in version:  # '+cpu', '+rocm6.4', '+xpu'
         return None
     # On the general index only the Linux wheels contain CUDA; they depend on NVIDIA's packages.
-    needs = " ".join(metadata.requires("torch") or ())
-    found = re.search(r"nvidia-cublas-cu(\d{2})|nvidia-cublas\b|cuda-toolkit\b|cuda-bindings\b", needs)
+    found = re.search(r"nvidia-cublas-cu(\d{2})|nvidia-cublas\b|cuda-toolkit\b|cuda-bindings\b", _requirements())
     if sys.platform != "linux" or not found:
         return None
     return int(found.group(1)) if found.group(1) else 13
 
 
+@functools.cache
 def _version() -> str:
     try:
         return metadata.version("torch")
     except metadata.PackageNotFoundError:
         return ""
+
+
+@functools.cache
+def _requirements() -> str:
+    return " ".join(metadata.requires("torch") or ())

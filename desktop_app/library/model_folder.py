@@ -5,6 +5,7 @@ and nothing in the folder is ever run. Weights are never loaded here.
 """
 
 from pathlib import Path
+from typing import Any
 
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.errors import ModelError
@@ -13,7 +14,7 @@ from .adapter_folder import ADAPTER_CONFIG, read_adapter_config
 from .gguf_header import read_gguf_header
 from .json_file import read_json_object, shown
 from .licence import stated_licence
-from .model_config import CONFIG, read_model_config
+from .model_config import CONFIG, read_model_config, refuse_foreign_code
 from .model_files import PICKLE_SUFFIXES, ModelFiles, list_model_files
 from .quantization import LOADABLE_METHODS, parameter_count, quantization_method, quantization_name, stored_dtype
 from .safetensors_header import Tensor, read_header
@@ -21,7 +22,10 @@ from .safetensors_header import Tensor, read_header
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+GENERATION_CONFIG = "generation_config.json"
 _MAX_INDEX_BYTES = 32 * 1024 * 1024
+_MAX_GENERATION_CONFIG_BYTES = 2 * 1024 * 1024
 _MAX_TOKENIZER_CONFIG_BYTES = 16 * 1024 * 1024
 _MAX_TOKENIZER_BYTES = 256 * 1024 * 1024
 _GET_SAFETENSORS = (
@@ -237,19 +241,33 @@ def _no_model(folder: Path, names: set[str]) -> ModelError:
 
 
 def _has_chat_template(files: ModelFiles) -> bool:
-    """Look for a chat template, and refuse tokenizer files of sizes that no tokenizer has."""
+    """Check the small files beside the weights, and tell whether they hold a chat template."""
     if files.top.get("tokenizer.json", 0) > _MAX_TOKENIZER_BYTES:
         raise ModelError(
             f"tokenizer.json has {files.top['tokenizer.json']:,} bytes; at most {_MAX_TOKENIZER_BYTES:,} are read.",
             "Get the model again from where it came from.",
         )
-    if "chat_template.jinja" in files.top or "chat_template.json" in files.top:
-        return True
-    if "tokenizer_config.json" not in files.top:
-        return False
-    return bool(
-        read_json_object(files.folder / "tokenizer_config.json", _MAX_TOKENIZER_CONFIG_BYTES).get("chat_template")
-    )
+    if GENERATION_CONFIG in files.top:
+        generation = read_json_object(files.folder / GENERATION_CONFIG, _MAX_GENERATION_CONFIG_BYTES)
+        refuse_foreign_code(generation, GENERATION_CONFIG)
+    template: Any = None
+    if TOKENIZER_CONFIG in files.top:
+        tokenizer = read_json_object(files.folder / TOKENIZER_CONFIG, _MAX_TOKENIZER_CONFIG_BYTES)
+        refuse_foreign_code(tokenizer, TOKENIZER_CONFIG)
+        template = tokenizer.get("chat_template")
+        _check_template_names(template)
+    return bool(template) or "chat_template.jinja" in files.top or "chat_template.json" in files.top
+
+
+def _check_template_names(templates: Any) -> None:
+    """Refuse names of chat templates that are paths: saving the tokenizer writes a file for each name."""
+    for entry in templates if isinstance(templates, list) else ():
+        name = entry.get("name") if isinstance(entry, dict) else entry
+        if not isinstance(name, str) or not name or any(mark in name for mark in "/\\:\0") or name[0] == ".":
+            raise ModelError(
+                f"{TOKENIZER_CONFIG} names a chat template {shown(name)}, which is no plain name.",
+                "Do not use this model; get it from a source that you trust.",
+            )
 
 
 def _name(path: Path) -> str:

@@ -201,6 +201,17 @@ CASES: dict[str, tuple[Callable[[Path], Path], str, str]] = {
         "tokenizer_config.json is not JSON",
         "again",
     ),
+    "template name climbs out": (
+        _with_file("tokenizer_config.json", b'{"chat_template": [{"name": "../../x", "template": ""}]}'),
+        "names a chat template '../../x'",
+        "that you trust",
+    ),
+    "generation config demands trust": (
+        _with_file("generation_config.json", b'{"trust_remote_code": true}'),
+        "generation_config.json demands to run code",
+        "that you trust",
+    ),
+    "generation config deep": (_with_file("generation_config.json", b'{"a":' * 70_000), "deeper than 64", "again"),
     "too many files": (_too_many_files, "more than 10,000 files", "own folder"),
 }
 

@@ -1,12 +1,24 @@
 """A GPU that stays unused is explained by the installed torch's metadata and the driver's version."""
 
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 
 import pytest
 
 from desktop_app.domain.machine import Gpu, MachineSample
+from desktop_app.hardware import cuda_state
 from desktop_app.hardware.cuda_state import torch_cannot_use_gpu
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    """What is installed does not change while the program runs, but here it does."""
+    for remembered in (cuda_state._version, cuda_state._requirements):
+        remembered.cache_clear()
+    yield
+    for remembered in (cuda_state._version, cuda_state._requirements):
+        remembered.cache_clear()
 
 
 def _sample(driver: str = "580.65.06") -> MachineSample:
