@@ -1,7 +1,7 @@
 """Wire everything together and open the window; the only file that knows every part.
 
 The order matters: the settings file is checked before the first `import nicegui`, the port is ours before
-anybody is told of it, and the user interface is imported while the window's process is still starting.
+anybody is told of it, and what the first picture does not need is imported while the window's process starts.
 """
 
 import argparse
@@ -12,18 +12,13 @@ import json
 import logging
 import logging.handlers
 import sys
-import threading
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .api.guard import START_PATH, AccessPolicy, access_policy
 from .api.server import SERVER_OPTIONS, own_listener, take_over_server
-from .domain.job import Job, JobState
 from .durable_file import write_private
 from .errors import AppError, StorageError
-from .job_folder import job_folders
-from .jobs import submit
 from .native.hook import CLOSING_PATH, WindowHook
 from .native.instance import RAISE_PATH, OneInstance
 from .native.window import (
@@ -45,17 +40,15 @@ from .paths import (
     make_private_dir,
     settings_dir,
 )
-from .services.client import Service
-from .settings import Settings, keep_good_copy, prepare_storage, read_stored, write_settings
-from .storage.index import Index
+from .settings import Settings, prepare_storage, read_stored
 
 if TYPE_CHECKING:
     from nicegui import Client
 
+    from .domain.job import Job
     from .ui.window_state import WindowState
 
 API_PREFIX = "/api/"
-_KEEP_AFTER_S = 0.5
 
 
 def run_window(argv: list[str]) -> int:
@@ -110,18 +103,16 @@ class _Window:
         self.in_browser = in_browser
         self._told = told  # about the settings file; shown once
         self._may_quit = False
-        self._is_asking = False
+        self._asked: list[Client] = []
         self._state: WindowState | None = None
 
     def serve(self) -> None:
         """Serve until the end; where a window was opened, NiceGUI ends the process there."""
         from nicegui import app, ui
 
-        from .api.routes import add_routes
-
-        add_routes(app)
         app.post(CLOSING_PATH)(self._answer_closing)
         app.post(RAISE_PATH)(self._answer_raise)
+        app.on_startup(self._add_api)
         app.on_startup(self._start)
         app.on_shutdown(self._end)
         stored = read_stored(settings_dir())
@@ -171,6 +162,8 @@ class _Window:
     def _window_state(self) -> "WindowState":
         from nicegui import app
 
+        from .services.client import Service
+        from .storage.index import Index
         from .ui.window_state import WindowState
 
         if self._state is None:
@@ -179,12 +172,21 @@ class _Window:
             self._state.start()
         return self._state
 
+    def _add_api(self) -> None:
+        from nicegui import app
+
+        from .api.routes import add_routes
+
+        add_routes(app)
+
     async def _start(self) -> None:
         """Import the user interface while the window's process starts, and take up jobs that were left."""
         from nicegui import app
 
+        from .settings_backup import SettingsBackup
+
+        SettingsBackup(app.storage.general, settings_dir()).follow()
         remember_place(Settings(app.storage.general))
-        _KeptSettings(app.storage.general)
         await asyncio.to_thread(importlib.import_module, "desktop_app.ui.window")
         await asyncio.sleep(2)  # the first picture comes first
         await asyncio.to_thread(_take_up_jobs)
@@ -202,12 +204,12 @@ class _Window:
         jobs = [] if self._may_quit or not clients else await asyncio.to_thread(_unfinished_jobs)
         if not jobs:
             return {"may_close": True}
-        if not self._is_asking:
-            self._is_asking = True
+        if not any(client in self._asked for client in clients):  # else the question stands there already
+            self._asked = clients
             background_tasks.create(self._ask(clients, jobs[0], len(jobs) - 1))
         return {"may_close": False}
 
-    async def _ask(self, clients: "list[Client]", job: Job, waiting: int) -> None:
+    async def _ask(self, clients: "list[Client]", job: "Job", waiting: int) -> None:
         """Ask in every open page, for one of them is the window's; one answer is enough."""
         from .ui.closing_question import ask_before_closing
 
@@ -215,12 +217,9 @@ class _Window:
             with client:
                 await ask_before_closing(job, waiting, self._close)
 
-        try:
-            await asyncio.wait(
-                [asyncio.ensure_future(asking(client)) for client in clients], return_when="FIRST_COMPLETED"
-            )
-        finally:
-            self._is_asking = False
+        questions = [asyncio.ensure_future(asking(client)) for client in clients]
+        await asyncio.wait(questions, return_when=asyncio.FIRST_COMPLETED)
+        self._asked = []
 
     def _close(self) -> None:
         self._may_quit = True
@@ -247,38 +246,6 @@ class _Window:
         self._print_link()
 
 
-class _KeptSettings:
-    """Keeps a synced good copy of the settings, half a second after a change; at once if it is about offline."""
-
-    def __init__(self, values: Any) -> None:
-        self._values = values
-        self._offline = Settings(values).offline
-        self._timer: asyncio.TimerHandle | None = None
-        values.on_change(self._changed)
-
-    def _changed(self) -> None:
-        loop = asyncio.get_event_loop()
-        offline = Settings(self._values).offline
-        if self._timer is not None:
-            self._timer.cancel()
-        if offline != self._offline:
-            self._offline = offline
-            self._write(write_settings)
-        else:
-            self._timer = loop.call_later(_KEEP_AFTER_S, self._write, keep_good_copy)
-
-    def _write(self, write: Callable[[Path, Mapping[str, Any]], None]) -> None:
-        values = json.loads(json.dumps(dict(self._values)))
-
-        def writing() -> None:
-            try:
-                write(settings_dir(), values)
-            except OSError as error:
-                logging.getLogger("whetstone").error("The settings cannot be written: %s", error)
-
-        threading.Thread(target=writing).start()
-
-
 def _wake_first(one: OneInstance, in_browser: bool) -> int:
     answer = one.ask_first(wants_link=in_browser)
     if answer is None:
@@ -292,14 +259,20 @@ def _wake_first(one: OneInstance, in_browser: bool) -> int:
     return 0
 
 
-def _unfinished_jobs() -> list[Job]:
+def _unfinished_jobs() -> "list[Job]":
     """Jobs that have not ended, the one at work first."""
+    from .domain.job import JobState
+    from .storage.index import Index
+
     jobs = [job for job in Index(index_file()).jobs() if not job.state.is_terminal]
     return sorted(jobs, key=lambda job: (job.state is JobState.QUEUED, job.created))
 
 
 def _take_up_jobs() -> None:
     """Let a supervisor look after jobs that an earlier run left behind."""
+    from .job_folder import job_folders
+    from .jobs import submit
+
     if any(not folder.has_outcome for folder in job_folders(jobs_dir())):
         with contextlib.suppress(AppError):
             submit.ensure_supervisor()
