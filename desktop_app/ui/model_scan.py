@@ -44,10 +44,10 @@ class ModelScan:
             parts = await run.io_bound(_parts, roots) or []
             self.total = len(parts)
             for part in parts:
-                if not self.is_running:
-                    break
                 self.place = part
                 self.changed.emit()
+                if not self.is_running:
+                    break
                 await self._search(part)
                 self.done += 1
         finally:

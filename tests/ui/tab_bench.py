@@ -1,9 +1,6 @@
 """One tab alone to try, with models and data that exist."""
 
-import asyncio
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from desktop_app.ui.tab_list import TABS
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.model_files import write_llama
 from tests.fakes.tiny_tokenizer import CHATML_WITH_MARKERS, write_tokenizer
+from tests.ui.patience import PATIENT
 
 FAKE_WORKER = Path(__file__).parents[1] / "fakes" / "fake_worker.py"
 
@@ -54,20 +52,22 @@ async def open_tab(user: User, state: WindowState, key: str) -> None:
     await user.open("/")
 
 
-async def until(condition: Callable[[], object], patience_s: float = 20.0) -> None:
-    """Wait for something that happens in a thread or by a timer."""
-    end = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        await asyncio.sleep(0.02)
-
-
 async def sees(user: User, text: str, **where: Any) -> None:
     """Expect a text on the page, also if a thread has to find it out on a busy machine first."""
-    await user.should_see(text, retries=200, **where)
+    await user.should_see(text, retries=PATIENT, **where)
 
 
 def choose(user: User, marker: str, value: object) -> None:
     """Choose a value of a list, a toggle or a switch."""
     for element in user.find(marker=marker).elements:
         element.value = value
+
+
+async def pick(user: User, path: str) -> None:
+    """Type a path into the folder browser and take it."""
+    await user.should_see(marker="browse-path", retries=PATIENT)
+    field = user.find(marker="browse-path").clear().type(path)
+    if Path(path).is_dir():
+        user.find("Choose this folder").click()
+    else:
+        field.trigger("keydown.enter")

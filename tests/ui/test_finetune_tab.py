@@ -11,7 +11,8 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.spec import parse_spec_text
 from desktop_app.paths import jobs_dir
 from desktop_app.ui.window_state import WindowState
-from tests.ui.tab_bench import FAKE_WORKER, choose, make_chats, make_model, open_tab, sees, until
+from tests.ui.patience import until
+from tests.ui.tab_bench import FAKE_WORKER, choose, make_chats, make_model, open_tab, sees
 
 
 @pytest.fixture

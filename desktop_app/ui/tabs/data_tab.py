@@ -63,7 +63,7 @@ class _DataTab:
             "Choose a file with examples to learn from: JSONL, JSON, CSV, Parquet or plain text. "
             "It stays where it is and is only read.",
         ):
-            button("Choose a file", "o_folder_open", "primary", self._pick)
+            button("Choose a file", "o_folder_open", "primary", self._pick).mark("first-file")
             button("Use the demo's data", on_click=lambda: self._take(str(demo_dir() / "data.jsonl")))
 
     def _show(self) -> None:
@@ -143,7 +143,7 @@ class _DataTab:
                     )
                     name.classes(f"grow min-w-0 !px-2 {chosen}").props("align=left").tooltip(file)
                     forget = icon_button("o_close", f"Forget {Path(file).name}; the file stays")
-                    forget.on_click(lambda file=file: self._forget(file))
+                    forget.on_click(lambda file=file: self._forget(file)).mark(f"forget-{Path(file).name}")
 
     def _use(self) -> None:
         self.state.tab = "finetune"

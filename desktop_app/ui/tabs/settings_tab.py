@@ -103,7 +103,7 @@ class _SettingsTab:
                 with ui.row().classes("w-full h-[30px] gap-2 items-center no-wrap"):
                     ui.label(folder).classes("t-mono c-2 truncate grow").tooltip(folder)
                     remove = icon_button("o_close", "Remove from the list; its files stay")
-                    remove.on_click(lambda folder=folder: self.state.models.remove(folder))
+                    remove.on_click(lambda folder=folder: self.state.models.remove(folder)).mark(f"remove-{folder}")
             if not self.settings.model_folders:
                 ui.label("No model folder is on the list.").classes("c-3")
             button("Add a model folder", kind="quiet", on_click=self._add_folder).classes("-ml-3")

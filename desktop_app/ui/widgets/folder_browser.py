@@ -88,14 +88,14 @@ class _Browser:
                 icon_button("o_arrow_upward", "Folder above", lambda: self.go(self.folder.parent))
                 icon_button("o_home", "Home folder", lambda: self.go(Path.home()))
                 self.path = ui.input().classes("grow t-mono").props('aria-label="Path" spellcheck=false')
-                self.path.on("keydown.enter", self._typed)
+                self.path.mark("browse-path").on("keydown.enter", lambda: self._typed())
             self.list = ui.list().classes("w-full h-[320px] overflow-y-auto box py-1").props("dense")
             self.list.on("keydown", js_handler=_ARROWS)
             self.note = ui.label().classes("t-small c-3")
             with ui.row().classes("w-full justify-end gap-2"):
                 button("Cancel", on_click=lambda: self.dialog.submit(None))
                 if suffixes is None:
-                    button("Choose this folder", kind="primary", on_click=lambda: self.dialog.submit(self.folder))
+                    button("Choose this folder", kind="primary", on_click=lambda: self._typed(is_final=True))
 
     async def go(self, folder: Path) -> None:
         """Show another folder."""
@@ -126,10 +126,13 @@ class _Browser:
             ui.icon(icon).classes("text-[18px] c-3").props("aria-hidden=true")
             ui.label(name).classes("truncate")
 
-    async def _typed(self) -> None:
+    async def _typed(self, is_final: bool = False) -> None:
+        """Go to the typed path; `is_final` takes it if it is a folder, so that nobody has to press Enter first."""
         path = Path(str(self.path.value).strip()).expanduser().absolute()
         is_folder, is_file = await run.io_bound(lambda: (path.is_dir(), path.is_file())) or (False, False)
-        if is_folder:
+        if is_folder and is_final:
+            self.dialog.submit(path)
+        elif is_folder:
             await self.go(path)
         elif is_file and self.suffixes is not None:
             self.dialog.submit(path)

@@ -71,7 +71,9 @@ class ModelPane:
         ui.space()
         icon_button("o_folder_open", "Show the folder", lambda: self._reveal(facts.path))
         if not made_by:
-            icon_button("o_playlist_remove", "Remove from the list; its files stay", lambda: self._remove(facts))
+            icon_button("o_playlist_remove", "Remove from the list; its files stay", lambda: self._remove(facts)).mark(
+                "remove-model"
+            )
 
     def _open(self, facts: ModelFacts, tab: str) -> None:
         self.state.choose_model(facts.path)

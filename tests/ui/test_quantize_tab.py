@@ -1,0 +1,71 @@
+"""The quantization tab: sizes before and after, what stays in 16 bits, refusals in words, Start."""
+
+from pathlib import Path
+
+import pytest
+from nicegui.testing import User
+
+from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.domain.spec import parse_spec_text
+from desktop_app.paths import jobs_dir
+from desktop_app.ui.window_state import WindowState
+from tests.fakes.model_files import write_adapter, write_llama
+from tests.ui.patience import until
+from tests.ui.tab_bench import FAKE_WORKER, choose, make_model, open_tab, sees
+
+
+async def test_start_submits_a_job_with_the_chosen_settings(
+    user: User, state: WindowState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHETSTONE_FAKE_WORKER", str(FAKE_WORKER))
+    state.settings.output_folder = str(tmp_path / "results")
+    state.choose_model(make_model(tmp_path / "tiny"))
+    await state.look_at_machine()
+    await open_tab(user, state, "quantize")
+    await sees(user, "It fits")
+    await sees(user, "Afterwards")
+    choose(user, "method", "int8")
+    user.find(marker="start").click()
+    await until(lambda: state.tab == "jobs")
+    (file,) = jobs_dir().glob("*/spec.json")
+    spec = parse_spec_text(file.read_bytes())
+    assert isinstance(spec, QuantizeSpec)
+    assert (spec.model, spec.method) == (state.model, "int8")
+    assert Path(spec.output or "").parent == tmp_path / "results"
+    assert Path(spec.output or "").name.startswith("tiny-int8-")
+
+
+async def test_layers_of_odd_shape_are_announced(user: User, state: WindowState, tmp_path: Path) -> None:
+    state.choose_model(str(write_llama(tmp_path / "tiny")))
+    await open_tab(user, state, "quantize")
+    await sees(user, "The output layer, embeddings and norms stay in 16 bits.")
+    await user.should_not_see("because the 4-bit kernels")
+    facts = state.models.facts[state.model]
+    shape = facts.shape.model_copy(update={"intermediate_size": 172})
+    state.models.facts[state.model] = facts.model_copy(update={"shape": shape})
+    await sees(user, "down_proj (172 by 64), because the 4-bit kernels want multiples of 64 inputs and 32 outputs.")
+    choose(user, "method", "int8")
+    await user.should_not_see("because the 4-bit kernels", retries=20)
+
+
+async def test_a_quantized_model_and_an_adapter_are_refused_in_words(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    config = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    state.choose_model(str(write_llama(tmp_path / "small", quantization_config=config)))
+    await open_tab(user, state, "quantize")
+    await sees(user, "small is quantized already")
+    assert not next(iter(user.find(marker="start").elements)).enabled
+    state.choose_model(str(write_adapter(tmp_path / "adapter", "tiny")))
+    await sees(user, "adapter is an adapter; only whole models can be quantized.")
+
+
+async def test_run_again_and_reset(user: User, state: WindowState, tmp_path: Path) -> None:
+    model = make_model(tmp_path / "tiny")
+    await open_tab(user, state, "quantize")
+    state.fill_form(QuantizeSpec(model=model, method="int8", skip_modules=("q_proj",)).model_dump(mode="json"))
+    assert next(iter(user.find(marker="skip_modules").elements)).value == "q_proj"
+    user.find("Reset").click()
+    assert next(iter(user.find(marker="skip_modules").elements)).value == ""
+    assert state.quantize_form.values["method"] == "nf4"
+    assert state.quantize_form.values["model"] == model
