@@ -100,7 +100,10 @@ def _cap_memory(limit_bytes: int) -> None:
     if sys.platform == "linux":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes + _GIBI, limit_bytes + _GIBI))  # libraries map about 1 GiB
+        most = limit_bytes + _GIBI  # libraries map about 1 GiB
+        _, allowed = resource.getrlimit(resource.RLIMIT_AS)
+        if allowed == resource.RLIM_INFINITY or most < allowed:
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
         return
     threading.Thread(target=_watch_memory, args=(limit_bytes,), name="memory", daemon=True).start()
 

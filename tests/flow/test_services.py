@@ -94,7 +94,7 @@ def test_a_helper_that_hangs_is_ended_in_time_and_started_again(service: Callabl
     start = time.monotonic()
     with pytest.raises(ServiceError, match=r"took longer than 0\.5 s and was ended"):
         sensors.call("sample", 0.5)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # it would hang for ever
     assert not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE
     assert sensors.call("sample", 60)["memory_total"] > 0
 

@@ -66,11 +66,11 @@ def test_a_gpu_that_disappears_is_told_and_found_again_when_it_returns(monkeypat
 def test_a_driver_that_hangs_delays_once_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_NVML", "hang")
     sensor = GpuSensor()
-    assert "has not answered for 1 s" in sensor.read(0.2).problem
+    assert "has not answered for 1 s" in sensor.read(1.0).problem
     start = time.monotonic()
     for _ in range(20):
-        assert "has not answered" in sensor.read(0.2).problem
-    assert time.monotonic() - start < 2  # twenty waits of 0.2 s would take 4
+        assert "has not answered" in sensor.read(1.0).problem
+    assert time.monotonic() - start < 10  # twenty waits of a second would take 20
 
 
 def test_a_binding_that_breaks_does_not_hide_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
