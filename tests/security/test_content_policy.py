@@ -1,0 +1,46 @@
+"""The whole window in a real browser under its own content policy: every tab, no complaint, no request elsewhere."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flow.program import Program
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this computer")
+TABS = ["Models", "Data", "Fine-tune", "Quantize", "Jobs", "History", "Settings"]
+
+
+@pytest.fixture
+def program(data_dir: Path) -> Iterator[Program]:
+    started = Program("--browser")
+    yield started
+    started.close()
+
+
+def test_every_tab_works_under_the_policy(program: Program) -> None:
+    link = program.link()
+    ours = link.split("/start")[0]
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        page = browser.new_page()
+        complaints: list[str] = []
+        elsewhere: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: elsewhere.append(request.url) if not _is_ours(request.url, ours) else None)
+        page.goto(link)
+        for title in TABS:
+            page.get_by_role("tab", name=title).click()
+            page.get_by_text(title, exact=True).nth(1).wait_for()
+        page.wait_for_timeout(1500)  # charts and timers of the last tabs
+        assert complaints == []
+        assert elsewhere == []
+        browser.close()
+
+
+def _is_ours(url: str, ours: str) -> bool:
+    return url.startswith((f"{ours}/", "data:", "blob:"))

@@ -1,0 +1,107 @@
+"""What the window's process decides before there is a window."""
+
+import http.server
+import json
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from desktop_app.native.hook import WindowHook, nearest_visible_place, prepare_qt_environment
+
+SCREENS = [(0, 0, 1920, 1080), (1920, 200, 1280, 1024)]
+SIZE = (1000, 700)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_visible"),
+    [
+        ((0, 0), True),
+        ((1500, 900), True),
+        ((2500, 300), True),
+        ((-800, 100), True),
+        ((-900, 100), False),
+        ((5000, 100), False),
+        ((100, -50), False),
+        ((100, 1070), False),
+        ((3150, 400), False),
+    ],
+)
+def test_a_window_is_not_put_where_nobody_can_reach_it(place: tuple[int, int], is_visible: bool) -> None:
+    assert nearest_visible_place(place, SIZE, SCREENS) == (place if is_visible else None)
+    assert nearest_visible_place(place, SIZE, []) is None
+
+
+def test_the_debugging_port_is_closed_whatever_was_set() -> None:
+    environment = {
+        "QTWEBENGINE_REMOTE_DEBUGGING": "0.0.0.0:1",
+        "QTWEBENGINE_CHROMIUM_FLAGS": "--remote-debugging-port=1",
+    }
+    prepare_qt_environment(environment)
+    assert not {"QTWEBENGINE_REMOTE_DEBUGGING", "QTWEBENGINE_CHROMIUM_FLAGS"} & set(environment)
+
+
+def test_a_test_opens_it_on_this_computer_only() -> None:
+    environment = {"WHETSTONE_TEST_DEBUG_PORT": "9333"}
+    prepare_qt_environment(environment)
+    assert environment["QTWEBENGINE_REMOTE_DEBUGGING"] == "127.0.0.1:9333"
+    bad = {"WHETSTONE_TEST_DEBUG_PORT": "0.0.0.0:1"}
+    prepare_qt_environment(bad)
+    assert "QTWEBENGINE_REMOTE_DEBUGGING" not in bad
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root needs it")
+def test_root_has_no_sandbox() -> None:
+    environment: dict[str, str] = {}
+    prepare_qt_environment(environment)
+    assert environment["QTWEBENGINE_DISABLE_SANDBOX"] == "1"
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    body, status = b"", 200
+
+    def do_POST(self) -> None:
+        type(self).asked = (self.path, self.headers["Authorization"], self.headers["Host"])
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hook() -> Iterator[WindowHook]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield WindowHook(port=server.server_address[1], token="secret", log_file=os.devnull)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "may_close"),
+    [
+        (200, json.dumps({"may_close": False}).encode(), False),
+        (200, json.dumps({"may_close": True}).encode(), True),
+        (403, b"Forbidden", True),
+        (500, b"", True),
+    ],
+)
+def test_only_a_clear_no_keeps_the_window_open(hook: WindowHook, status: int, body: bytes, may_close: bool) -> None:
+    _Answer.body, _Answer.status = body, status
+    assert hook.may_close() is may_close
+    assert _Answer.asked == ("/window/closing", "Bearer secret", f"127.0.0.1:{hook.port}")
+
+
+def test_a_dead_server_does_not_keep_the_window_open() -> None:
+    assert WindowHook(port=1, token="", log_file=os.devnull).may_close() is True
+
+
+def test_unpickled_at_home_it_changes_nothing() -> None:
+    hook = WindowHook(port=1, token="t", log_file="l")
+    threads = threading.active_count()
+    assert pickle.loads(pickle.dumps(hook)) == hook
+    assert threading.active_count() == threads
