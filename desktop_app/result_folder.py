@@ -140,6 +140,21 @@ def write_manifest(folder: Path, about: dict[str, Any]) -> None:
     )
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what a folder's manifest says.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{folder / MANIFEST} cannot be read.", "The folder is not complete; do not use it."
+        ) from error
+    return manifest if isinstance(manifest, dict) else {}
+
+
 def manifest_problems(folder: Path) -> list[str]:
     """Say what differs between `folder` and its manifest; empty if every size and hash agrees."""
     try:

@@ -96,7 +96,7 @@ class Succeeded(Event):
 
     kind: Literal["succeeded"] = "succeeded"
     result: str
-    summary: dict[str, float | str | bool | None] = {}
+    summary: dict[str, int | float | str | bool | None] = {}
     checks: dict[str, str] = {}
     stopped_early: bool = False
 

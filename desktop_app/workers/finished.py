@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-Summary = dict[str, float | str | bool | None]
+Summary = dict[str, int | float | str | bool | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

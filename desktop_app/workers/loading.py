@@ -1,0 +1,198 @@
+"""Load a model without running anything from its folder, completely or not at all.
+
+4-bit layers get `support_avx512bf16_for_cpu = False`: with it, bitsandbytes 0.50 repacks their weights at the first
+evaluation, after which gradients, saving and merging are silently wrong on CPUs with AVX512-BF16.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging as transformers_logging
+
+from desktop_app.domain.quantize_spec import QuantizeMethod
+from desktop_app.errors import ModelError
+
+from .foreign_errors import loader_errors_in_words
+
+# What bitsandbytes' 4-bit CPU kernel can take: in_features by 64 (one block), out_features by 32 (one tile).
+# Other shapes load, but stop with an assertion at the first forward outside this program.
+_IN_MULTIPLE, _OUT_MULTIPLE = 64, 32
+_SAFELY = {"local_files_only": True, "trust_remote_code": False}
+
+
+def load_model(
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    quantization: BitsAndBytesConfig | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Any:
+    """Load a causal language model from a checked folder, in evaluation mode.
+
+    `progress` is told tensors done and in all. A folder that is quantized already keeps its own quantization.
+
+    Raises:
+        ModelError: the folder does not hold exactly the weights that its config describes.
+    """
+    _silence_known_noise()
+    # NOTE: naming the argument at all, even as None, makes transformers overlook that a folder is quantized.
+    options = {} if quantization is None else {"quantization_config": quantization}
+    with loader_errors_in_words(folder), _loading_progress(progress):
+        model, info = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=dtype,
+            device_map={"": str(device)},
+            use_safetensors=True,
+            output_loading_info=True,
+            **_SAFELY,
+            **options,
+        )
+    missing = sorted({*info.get("missing_keys", ()), *(str(key) for key in info.get("mismatched_keys", ()))})
+    if missing:
+        raise ModelError(
+            f"{folder} lacks {len(missing)} weights that its config describes, for example {missing[0]}.",
+            "Get the model again from where it came from.",
+        )
+    keep_four_bit_layers_as_they_are(model)
+    model.eval()
+    return model
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a checked folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    with loader_errors_in_words(folder):
+        return AutoTokenizer.from_pretrained(str(folder), **_SAFELY)
+
+
+def skeleton(folder: Path) -> Any:
+    """Build the model without weights, for its layers' names and shapes.
+
+    Raises:
+        ModelError: the config is not one that can be loaded.
+    """
+    with loader_errors_in_words(folder):
+        config = AutoConfig.from_pretrained(str(folder), **_SAFELY)
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+
+def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
+    """Map the names of a model's linear layers to (out_features, in_features)."""
+    shapes: dict[str, tuple[int, int]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Conv1D):
+            shapes[name] = (int(module.weight.shape[1]), int(module.weight.shape[0]))
+        elif isinstance(module, torch.nn.Linear):
+            shapes[name] = (module.out_features, module.in_features)
+    return shapes
+
+
+def unquantized_modules(model: Any, method: QuantizeMethod, also: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    """Return the layers to leave in 16 bits: the output layer with `also`, and those whose shape does not fit.
+
+    Raises:
+        ModelError: no layer is left to quantize.
+    """
+    shapes = linear_shapes(model)
+    output = model.get_output_embeddings()
+    always = [name for name, module in model.named_modules() if module is output and output is not None]
+    kept = [*(always or ["lm_head"]), *also]
+    odd: list[str] = []
+    if method == "nf4":
+        odd = [
+            name
+            for name, (out_features, in_features) in shapes.items()
+            if name not in kept and (in_features % _IN_MULTIPLE or out_features % _OUT_MULTIPLE)
+        ]
+    if not set(shapes) - set(kept) - set(odd):
+        raise ModelError("No layer of this model has a shape that can be quantized.", "Choose int8, or another model.")
+    return kept, odd
+
+
+def nf4_config(dtype: torch.dtype, skip: list[str], double_quantization: bool = True) -> BitsAndBytesConfig:
+    """Describe NF4 with blocks of 64 weights, computing in `dtype`."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=double_quantization,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=skip,
+    )
+
+
+def int8_config(skip: list[str]) -> BitsAndBytesConfig:
+    """Describe LLM.int8: a scale for each row, outliers of the activations in 16 bits."""
+    return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)
+
+
+def odd_shapes_sentence(odd: list[str], shapes: dict[str, tuple[int, int]]) -> str:
+    """Say which layers stay in 16 bits because of their shape."""
+    out_features, in_features = shapes[odd[0]]
+    return (
+        f"{len(odd)} of {len(shapes)} linear layers stay in 16 bits, as the 4-bit kernel wants sizes in multiples "
+        f"of {_IN_MULTIPLE} (in) and {_OUT_MULTIPLE} (out): {_named(odd)} (the first: {in_features} by {out_features})."
+    )
+
+
+def quantized_layer_count(model: Any) -> int:
+    """Return how many layers compute with quantized weights."""
+    return sum(type(module).__name__ in {"Linear4bit", "Linear8bitLt"} for module in model.modules())
+
+
+def quantization_in_use(model: Any) -> str:
+    """Name how a model's layers are really held."""
+    kinds = {type(module).__name__ for module in model.modules()}
+    names = {"Linear4bit": "NF4 (4 bits)", "Linear8bitLt": "LLM.int8 (8 bits)"}
+    return next((name for kind, name in names.items() if kind in kinds), "none")
+
+
+def keep_four_bit_layers_as_they_are(model: Any) -> None:
+    """Forbid 4-bit layers to repack their weights on the CPU; see the top of this file."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def _named(names: list[str]) -> str:
+    """Name layers by their last parts, each once: 'mlp.gate_proj, mlp.up_proj'."""
+    short = list(dict.fromkeys(".".join(name.split(".")[-2:]) for name in names))
+    return ", ".join(short[:6]) + (f" and {len(short) - 6} more kinds" if len(short) > 6 else "")
+
+
+def _silence_known_noise() -> None:
+    transformers_logging.disable_progress_bar()
+    # bitsandbytes tells on every import that an optional kernel package is missing.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _loading_progress(tell: Callable[[int, int], None] | None) -> Any:
+    """Listen to the bar that transformers would draw while it reads tensors."""
+
+    def bar(factory: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if tell is None or not args or options.get("desc") != "Loading weights":
+            return factory(*args, **options)
+        return _told(args[0], tell)
+
+    previous = transformers_logging.set_tqdm_hook(bar)
+    try:
+        yield
+    finally:
+        transformers_logging.set_tqdm_hook(previous)
+
+
+def _told(items: Any, tell: Callable[[int, int], None]) -> Any:
+    for done, item in enumerate(items):
+        tell(done, len(items))
+        yield item
+    tell(len(items), len(items))

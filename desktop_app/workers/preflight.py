@@ -1,0 +1,94 @@
+"""Refuse what cannot work within the first second, before torch is imported or a weight is read."""
+
+import importlib.metadata
+from pathlib import Path
+
+from desktop_app.domain.finetune_spec import Device, FinetuneSpec
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.errors import HardwareError, ModelError, SpecError, StorageError
+from desktop_app.hardware.cuda_state import cuda_generation
+from desktop_app.hardware.disk import free_bytes
+from desktop_app.library.model_folder import check_model_folder
+
+# Tokenizer, configs, manifest and console log beside the weights.
+_SMALL_FILES_BYTES = 20_000_000
+_ADAPTER_COPIES = 8  # the result, its .part, and two checkpoints with both moments of AdamW, all in 4 bytes
+
+
+def check_device(device: Device) -> None:
+    """Refuse a GPU that this build of torch cannot use.
+
+    Raises:
+        HardwareError: the spec asks for a GPU, and torch is built for the CPU only.
+    """
+    if device == "cuda" and cuda_generation() is None:
+        raise HardwareError(
+            f"A GPU is asked for, but this PyTorch ({importlib.metadata.version('torch')}) is built for the CPU only.",
+            "Choose the device 'cpu', or install a CUDA build of PyTorch.",
+        )
+
+
+def check_precision(spec: FinetuneSpec) -> None:
+    """Refuse fp16 on the CPU, where PyTorch accepts it and computes in fp32 all the same.
+
+    Raises:
+        SpecError: if that is asked for.
+    """
+    if spec.device == "cpu" and spec.precision == "fp16":
+        raise SpecError("precision: fp16 has no effect on the CPU.", "Use fp32 or bf16.", "precision")
+
+
+def base_model_facts(folder: Path) -> ModelFacts:
+    """Check a model that is to be trained or quantized, and return its facts.
+
+    Raises:
+        ModelError: it is damaged, unsafe or of a kind that cannot be loaded, or it is an adapter.
+    """
+    facts = check_model_folder(folder)
+    if facts.kind != "base":
+        raise ModelError(
+            f"{folder} is an adapter, not a whole model.",
+            f"Choose its base model {facts.base_model}." if facts.base_model else "Choose its base model.",
+        )
+    return facts
+
+
+def check_adapter_space(spec: FinetuneSpec, facts: ModelFacts, *folders: Path) -> None:
+    """Refuse a fine-tuning whose adapter and checkpoints would not fit on the disk.
+
+    Raises:
+        StorageError: too little space is free.
+    """
+    shape = facts.shape
+    # Linear layers of a Llama: q and o, k and v, three of the MLP; each adapter has rank * (in + out) weights.
+    attention = 4 * shape.hidden_size + 2 * (shape.hidden_size + shape.kv_heads * shape.head_dim)
+    weights = shape.layers * spec.rank * (attention + 3 * (shape.hidden_size + shape.intermediate_size))
+    check_space(weights * 4 * _ADAPTER_COPIES, *folders)
+
+
+def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, folder: Path) -> None:
+    """Refuse a quantization whose result would not fit on the disk.
+
+    Raises:
+        StorageError: too little space is free.
+    """
+    embeddings = facts.shape.vocab_size * facts.shape.hidden_size
+    linear = max(0, facts.parameters - embeddings)
+    check_space(int(embeddings * 2 + linear * (0.5 if spec.method == "nf4" else 1)), folder)
+
+
+def check_space(needed_bytes: int, *folders: Path) -> None:
+    """Refuse to start what cannot be written down.
+
+    Raises:
+        StorageError: a folder's volume has less than `needed_bytes` and a little more free.
+    """
+    needed = needed_bytes + _SMALL_FILES_BYTES
+    for folder in folders:
+        free = free_bytes(folder)
+        if free < needed:
+            raise StorageError(
+                f"The disk of {folder} has {free / 1e6:,.0f} MB free; about {needed / 1e6:,.0f} MB are needed.",
+                "Free some space, or choose another output folder.",
+            )

@@ -1,0 +1,49 @@
+"""What a result came from, for its manifest: settings, versions, the source by its headers, the data by its tokens."""
+
+import hashlib
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+from desktop_app import __version__
+from desktop_app.domain.spec import JobSpec
+
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers", "safetensors")
+_HEADER_LENGTH_BYTES = 8
+
+
+def library_versions() -> dict[str, str]:
+    """Name the versions in use, without importing anything."""
+    versions = {"whetstone": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def provenance(spec: JobSpec, **more: Any) -> dict[str, Any]:
+    """Describe where a result comes from; `more` is put beside it."""
+    return {
+        "kind": spec.kind,
+        "spec": spec.model_dump(mode="json"),
+        "versions": library_versions(),
+        "source": {"path": spec.model, "headers_sha256": headers_fingerprint(Path(spec.model))},
+        **more,
+    }
+
+
+def headers_fingerprint(folder: Path) -> str:
+    """Hash a model's configs and the headers of its weights: names, shapes, formats and sizes, not the values."""
+    digest = hashlib.sha256()
+    for name in ("config.json", "adapter_config.json"):
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            length = stream.read(_HEADER_LENGTH_BYTES)
+            digest.update(f"{file.name} {file.stat().st_size} ".encode() + length)
+            digest.update(stream.read(int.from_bytes(length, "little")))
+    return digest.hexdigest()

@@ -1,0 +1,84 @@
+"""Run one job in this process, from its folder, and see to it that it ends with a word.
+
+The only edge of a worker: here problems become the last event and the exit code
+(0 success, 1 a bug, 2 a problem told in words, 130 cancelled).
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from desktop_app.domain.evaluate_spec import EvaluateSpec
+from desktop_app.domain.event import Cancelled, Failed, Started, Succeeded
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.spec import JobSpec
+from desktop_app.errors import AppError, error_kind
+from desktop_app.job_folder import JobFolder
+
+from .finished import Finished
+from .foreign_errors import foreign_errors_in_words
+from .machine_log import MachineLog
+from .provenance import library_versions
+from .reporter import CancelledByUser, Reporter
+
+
+def run_worker(folder: str | Path) -> int:
+    """Do the job of a folder and return the exit code of this process."""
+    job = JobFolder(Path(folder).absolute())
+    try:
+        reporter = Reporter(job)
+    except AppError as problem:
+        print(problem, file=sys.stderr)  # noqa: T201  (there is no event file to say it in)
+        return 2
+    try:
+        return _ended(job, reporter)
+    finally:
+        reporter.close()
+
+
+def _ended(job: JobFolder, reporter: Reporter) -> int:
+    try:
+        with foreign_errors_in_words():
+            reporter.emit(Started, pid=os.getpid(), versions=library_versions())
+            with MachineLog(reporter):
+                finished = _work(job.read_spec(), job, reporter)
+        reporter.emit(
+            Succeeded,
+            result=str(finished.result),
+            summary=finished.summary,
+            checks=finished.checks,
+            stopped_early=finished.stopped_early,
+        )
+    except (CancelledByUser, KeyboardInterrupt):
+        reporter.emit(Cancelled)
+        return 130
+    except AppError as problem:
+        traceback.print_exc()
+        reporter.emit(Failed, error=error_kind(problem), message=problem.message, hint=problem.hint)
+        return 2
+    except Exception as error:  # noqa: BLE001  the edge: a bug must end in an event and a traceback, not in silence
+        traceback.print_exc()
+        reporter.emit(
+            Failed,
+            error="bug",
+            message=f"Something went wrong that should not: {type(error).__name__}: {error}"[:500],
+            hint="The console log of this job says where; please report it.",
+        )
+        return 1
+    return 0
+
+
+def _work(spec: JobSpec, job: JobFolder, reporter: Reporter) -> Finished:
+    """Each kind imports only what it needs: a job starts in seconds, and most of them are imports."""
+    if isinstance(spec, FinetuneSpec):
+        from .finetune import finetune
+
+        return finetune(spec, job, reporter)
+    if isinstance(spec, EvaluateSpec):
+        from .evaluate import evaluate
+
+        return evaluate(spec, job, reporter)
+    from .quantize import quantize
+
+    return quantize(spec, job, reporter)
