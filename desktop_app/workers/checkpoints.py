@@ -1,0 +1,112 @@
+"""Checkpoints that are whole or not there: the trainer writes aside, what passes the checks gets its name.
+
+The trainer's own folders are not atomic; a half-written newest one would be taken for good on resuming.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from desktop_app.domain.event import Checkpoint
+from desktop_app.errors import DataError, StorageError
+from desktop_app.job_folder import JobFolder
+from desktop_app.result_folder import ResultFolder, manifest_problems, read_manifest
+
+from .reporter import Reporter
+
+KEPT = 2
+_PREFIX = "step-"
+_NEEDED = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+class Checkpoints:
+    """The verified checkpoints of one job, under `checkpoints/step-N`."""
+
+    def __init__(self, job: JobFolder, reporter: Reporter, data_fingerprint: str) -> None:
+        self._job = job
+        self._reporter = reporter
+        self._about = {"job": job.id, "data_fingerprint": data_fingerprint}
+        self.aside = job.checkpoints_dir / ".aside"
+        shutil.rmtree(self.aside, ignore_errors=True)
+        for torn in job.checkpoints_dir.glob(".step-*.part-*"):
+            shutil.rmtree(torn, ignore_errors=True)
+
+    def keep(self, step: int, tokens_seen: int) -> None:
+        """Take over what the trainer just wrote: check it, name it, tell it, and remove the oldest.
+
+        Raises:
+            StorageError: it is not complete, holds values that are not finite, or cannot be written.
+        """
+        written = self.aside / f"checkpoint-{step}"
+        final = self._job.checkpoints_dir / f"{_PREFIX}{step}"
+        if final.exists():
+            shutil.rmtree(final)  # only one that did not pass the checks is ever written again
+        folder = ResultFolder(final, self._job.id)
+        try:
+            for path in written.iterdir():
+                shutil.move(path, folder.part / path.name)
+            folder.finish({**self._about, "step": step, "tokens_seen": tokens_seen}, _check_files)
+        except BaseException:
+            folder.discard()
+            raise
+        shutil.rmtree(written, ignore_errors=True)
+        self._reporter.emit(Checkpoint, step=step, path=final.relative_to(self._job.path).as_posix())
+        for old in self._by_step()[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def newest(self) -> Path | None:
+        """Return the newest checkpoint that passes its checks; say which ones do not.
+
+        Raises:
+            DataError: the data is not the one it was made with.
+        """
+        for folder in self._by_step():
+            problems = manifest_problems(folder)
+            if problems:
+                self._reporter.notice(
+                    f"The checkpoint {folder.name} is damaged ({problems[0]}); it is left out.", "warning"
+                )
+                continue
+            if read_manifest(folder).get("data_fingerprint") != self._about["data_fingerprint"]:
+                raise DataError(
+                    "The examples are not those that this training began with, so it cannot go on.",
+                    "Put the old data file back, or start a new job.",
+                )
+            return folder
+        return None
+
+    def discard_aside(self) -> None:
+        """Remove what the trainer left."""
+        shutil.rmtree(self.aside, ignore_errors=True)
+
+    def _by_step(self) -> list[Path]:
+        """All named checkpoints, newest first."""
+        found = [path for path in self._job.checkpoints_dir.glob(f"{_PREFIX}*") if step_of(path) >= 0]
+        return sorted(found, key=step_of, reverse=True)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step that a checkpoint's name says; -1 if it says none."""
+    number = checkpoint.name.removeprefix(_PREFIX)
+    return int(number) if number.isdecimal() else -1
+
+
+def tokens_of(checkpoint: Path) -> int:
+    """Return how many tokens were read up to a checkpoint."""
+    return int(read_manifest(checkpoint).get("tokens_seen", 0))
+
+
+def _check_files(folder: Path) -> None:
+    from safetensors import safe_open
+
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise StorageError(f"The checkpoint lacks {missing[0]}.", "Check the disk, then let the job go on.")
+    with safe_open(folder / _NEEDED[0], "pt") as tensors:
+        for name in tensors.keys():  # noqa: SIM118  (a safetensors file is no dict)
+            values: Any = tensors.get_tensor(name)
+            if not values.isfinite().all():
+                raise StorageError(
+                    f"The checkpoint was not kept: {name} holds values that are not finite.",
+                    "Lower the learning rate; the job can go on from the checkpoint before.",
+                )

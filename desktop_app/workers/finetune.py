@@ -1,0 +1,118 @@
+"""Fine-tune: train a LoRA adapter for a model, whole (lora) or held in 4 bits (qlora).
+
+Reads from top to bottom as it happens: refuse what cannot work, tokenize, load, measure, train, measure, save,
+check. torch is imported only once the data is known to be good.
+
+Summary: steps, epochs, tokens, seconds, tokens_per_s, final_loss, eval_loss_before, eval_loss_after (mean over the
+held-out tokens, None without held-out rows), train_rows, held_out_rows, trainable_parameters, adapter_bytes,
+peak_bytes, and what was really used: device, dtype, quantization, attention, adapter_dtype.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.job_folder import JobFolder
+from desktop_app.result_folder import ResultFolder
+from desktop_app.training_data.examples import read_examples
+from desktop_app.training_data.tokenization import Tokenization
+
+from .finished import Finished, Summary
+from .preflight import base_model_facts, check_adapter_space, check_device, check_precision
+from .provenance import provenance
+from .reporter import CancelledByUser, Reporter
+from .token_rows import TokenRows, tokenized
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """What is known before torch is imported."""
+
+    facts: ModelFacts
+    tokenization: Tokenization
+    train: TokenRows
+    held_out: TokenRows
+    data_fingerprint: str
+
+
+def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished:
+    """Train an adapter and return its verified folder.
+
+    Raises:
+        AppError: something outside this program prevents it.
+        CancelledByUser: the user ended it.
+    """
+    reporter.obey_signals()
+    check_device(spec.device)
+    check_precision(spec)
+    facts = base_model_facts(Path(spec.model))
+    result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
+    try:
+        check_adapter_space(spec, facts, result.final.parent, job.path)
+        prepared = _prepared(spec, facts, reporter)
+        return _trained(spec, prepared, job, reporter, result)
+    except BaseException:
+        result.discard()
+        raise
+
+
+def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Prepared:
+    reporter.stage("Reading the data")
+    examples = read_examples(Path(spec.data), spec.layout, spec.columns, spec.bad_rows, spec.max_rows)
+    tokenization = Tokenization(Path(spec.model), spec.train_on)
+    max_length = min(spec.max_length, facts.context_length or spec.max_length)
+    if max_length < spec.max_length:
+        reporter.notice(f"Examples are cut at {max_length:,} tokens, the most this model can read.")
+    found = tokenized(
+        examples, tokenization, max_length, stop_at_bad=spec.bad_rows == "stop", look=reporter.heed_cancel
+    )
+    for sentence in found.sentences(max_length):
+        reporter.notice(sentence, "warning")
+    train, held_out = found.rows.split(spec.held_out, spec.seed)
+    return _Prepared(
+        facts=facts,
+        tokenization=tokenization,
+        train=train,
+        held_out=held_out,
+        data_fingerprint=found.rows.fingerprint(),
+    )
+
+
+def _trained(
+    spec: FinetuneSpec, prepared: _Prepared, job: JobFolder, reporter: Reporter, result: ResultFolder
+) -> Finished:
+    reporter.stage("Starting PyTorch")
+    from . import adapter_result, adapter_training  # these import torch
+
+    session = adapter_training.AdapterTraining(spec, prepared.facts, reporter)
+    session.load(prepared.tokenization)
+    outcome = session.train(prepared.train, prepared.held_out, job, prepared.data_fingerprint)
+    if outcome.steps == 0:
+        if reporter.is_terminated:
+            raise SystemExit(128 + 15)  # without a last event: interrupted, to be run again
+        raise CancelledByUser  # told to stop before there was anything to keep
+    reporter.stage("Saving the adapter")
+    trained = session.write(result.part, prepared.tokenization.template.source, prepared.train[0])
+    summary = _summary(prepared, outcome, result.part)
+    adapter_result.write_card(result.part, spec, summary)
+    session.release()
+    checks: dict[str, str] = {}
+
+    def verify(folder: Path) -> None:
+        reporter.stage("Checking the adapter")
+        checks.update(adapter_result.check_adapter(folder, trained, session.fresh_base))
+
+    about = provenance(spec, seed=spec.seed, data_fingerprint=prepared.data_fingerprint, summary=summary)
+    final = result.finish(about, verify)
+    return Finished(result=final, summary=summary, checks=checks, stopped_early=outcome.has_stopped_early)
+
+
+def _summary(prepared: _Prepared, outcome: Any, folder: Path) -> Summary:
+    return {
+        "train_rows": len(prepared.train),
+        "held_out_rows": len(prepared.held_out),
+        "adapter_bytes": (folder / "adapter_model.safetensors").stat().st_size,
+        **outcome.summary,
+    }

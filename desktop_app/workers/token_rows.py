@@ -1,0 +1,155 @@
+"""The examples of a data file as token ids and labels, held compactly; made before torch is imported.
+
+Both the preview in the window and the training come from the same tokenization, so a model learns exactly
+what was shown. trl only collates these rows.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desktop_app.errors import DataError
+from desktop_app.training_data.examples import Examples
+from desktop_app.training_data.tokenization import NOT_TRAINED, Tokenization
+
+HELD_OUT_AT_MOST = 512
+_LOOK_EVERY_ROWS = 200
+_Part = tuple[NDArray[np.int32], NDArray[np.int32]]
+
+
+class TokenRows:
+    """Rows to train on or to measure with, joined end to end; row i is `starts[i]` to `starts[i + 1]`."""
+
+    def __init__(self, parts: list[_Part]) -> None:
+        """Join rows, each of ids and labels."""
+        self.ids = np.concatenate([ids for ids, _ in parts]) if parts else np.empty(0, np.int32)
+        self.labels = np.concatenate([labels for _, labels in parts]) if parts else np.empty(0, np.int32)
+        self.starts = np.cumsum([0, *(len(ids) for ids, _ in parts)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> dict[str, list[int]]:
+        ids, labels = self._part(row)
+        return {"input_ids": ids.tolist(), "labels": labels.tolist()}
+
+    def __iter__(self) -> Iterator[dict[str, list[int]]]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def token_count(self) -> int:
+        """Tokens of all rows."""
+        return len(self.ids)
+
+    def fingerprint(self) -> str:
+        """Hash ids, labels and row borders: the same rows in the same order give the same."""
+        digest = hashlib.sha256()
+        for values in (self.ids, self.labels, self.starts):
+            digest.update(values.tobytes())
+        return digest.hexdigest()
+
+    def split(self, held_out: float, seed: int) -> tuple["TokenRows", "TokenRows"]:
+        """Set a share of the rows aside, by a seeded draw: rows to train on, rows to measure with.
+
+        At least one row where any is wanted, at most 512: more would cost time and tell no more.
+        """
+        count = min(HELD_OUT_AT_MOST, max(1, round(held_out * len(self)))) if held_out > 0 and len(self) > 1 else 0
+        if count == 0:
+            return self, TokenRows([])
+        aside = set(random.Random(seed).sample(range(len(self)), count))
+        train = [self._part(row) for row in range(len(self)) if row not in aside]
+        return TokenRows(train), TokenRows([self._part(row) for row in sorted(aside)])
+
+    def _part(self, row: int) -> _Part:
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        where = slice(int(self.starts[row]), int(self.starts[row + 1]))
+        return self.ids[where], self.labels[where]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokenized:
+    """Rows, with what was left out on the way, in examples of the file; `notes` are for the user."""
+
+    rows: TokenRows
+    read: int
+    cut: int
+    without_answer: int
+    bad: int
+    notes: tuple[str, ...]
+
+    def sentences(self, max_length: int) -> list[str]:
+        """Say what the user should know about the data, in order of weight."""
+        said = []
+        if self.bad:
+            said.append(f"{self.bad:,} rows cannot be used and are left out.")
+        if self.without_answer:
+            said.append(f"{self.without_answer:,} examples are left out: no answer remains in {max_length:,} tokens.")
+        if self.cut:
+            said.append(f"{self.cut:,} of {self.read:,} examples are longer than {max_length:,} tokens and were cut.")
+        return [*said, *self.notes]
+
+
+def tokenized(
+    examples: Examples,
+    tokenization: Tokenization,
+    max_length: int,
+    *,
+    stop_at_bad: bool = False,
+    look: Callable[[], None] = lambda: None,
+) -> Tokenized:
+    """Turn examples into rows; those in which nothing is left to learn are dropped and counted.
+
+    `stop_at_bad`: raise where the chat template refuses a conversation, instead of counting it. `look` is called
+    now and then.
+
+    Raises:
+        DataError: no row is left, or the file cannot be read.
+        ModelError: the tokenizer makes tokens that the model does not know.
+    """
+    parts: list[_Part] = []
+    read = cut = empty = refused = 0
+    notes: dict[str, None] = {}
+    for example in examples:
+        if read % _LOOK_EVERY_ROWS == 0:
+            look()
+        read += 1
+        try:
+            split = tokenization.split_tokens(example, max_length)
+        except DataError:
+            if stop_at_bad:
+                raise
+            refused += 1
+            continue
+        # The first label is never asked for: a model predicts from the second token on.
+        taught = [tokens for tokens in split if any(label != NOT_TRAINED for label in tokens.labels[1:])]
+        empty += not taught
+        cut += any(tokens.cut for tokens in taught)
+        notes.update((tokens.note, None) for tokens in taught if tokens.note)
+        parts += [(np.asarray(t.input_ids, np.int32), np.asarray(t.labels, np.int32)) for t in taught]
+    if not parts:
+        raise _nothing_left(examples.file.path.name, read, refused, max_length)
+    return Tokenized(
+        rows=TokenRows(parts),
+        read=read,
+        cut=cut,
+        without_answer=empty,
+        bad=examples.bad_row_count + refused,
+        notes=tuple(notes),
+    )
+
+
+def _nothing_left(name: str, read: int, refused: int, max_length: int) -> DataError:
+    if refused == read:
+        return DataError(
+            f"The model's chat template refuses all {read:,} examples of {name}.",
+            "Look in the preview why; some models take no system text, or want question and answer in turn.",
+        )
+    return DataError(
+        f"None of the {read:,} examples of {name} has an answer left within {max_length:,} tokens.",
+        f"Raise max_length above {max_length:,}, or look in the preview which part of a row is the answer.",
+    )
