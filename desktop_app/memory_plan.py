@@ -80,7 +80,8 @@ def dense_parameters(shape: ModelShape) -> int:
 
 
 def _plan(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan:
-    is_gpu = spec.device == "cuda" or (spec.device == "auto" and bool(sample.gpus) and not torch_cannot_use_gpu(sample))
+    unused = torch_cannot_use_gpu(sample) if spec.device == "auto" else ""
+    is_gpu = spec.device == "cuda" or (spec.device == "auto" and bool(sample.gpus) and not unused)
     if is_gpu:
         free = sample.gpus[0].memory_total - sample.gpus[0].memory_used if sample.gpus else 0
     else:
@@ -109,7 +110,7 @@ def _plan(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan
         free_bytes=max(0, free),
         disk_bytes=disk_bytes,
         verdict=verdict,
-        sentence=sentence,
+        sentence=f"{sentence} {unused}".strip(),
         where="gpu" if is_gpu else "ram",
     )
 

@@ -19,8 +19,8 @@ class Gpu(Value):
 class MachineSample(Value):
     """One look at the computer. `time` is Unix seconds, `cpu` 0 to 100 % of all cores, memory in bytes.
 
-    `gpu_problem` says in words why no GPU is told, '' if there simply is none. `process_memory` is what the
-    process that wrote the sample holds itself, None where that is nobody's question.
+    `gpu_problem` says in words why no GPU is told or why it stays unused, '' if there simply is none.
+    `process_memory` is what the process that wrote the sample holds itself, None where that is nobody's question.
     """
 
     time: float

@@ -11,6 +11,7 @@ import psutil
 
 from desktop_app.domain.machine import MachineSample
 
+from .cuda_state import torch_cannot_use_gpu
 from .nvml import GpuReading, Nvml
 
 GPU_LIMIT_S = 1.5
@@ -27,7 +28,7 @@ def machine_sample() -> MachineSample:
     """
     memory = psutil.virtual_memory()
     reading = _GPUS.read(GPU_LIMIT_S)
-    return MachineSample(
+    sample = MachineSample(
         time=time.time(),
         cpu=_CPU.load(),
         memory_total=memory.total,
@@ -35,6 +36,8 @@ def machine_sample() -> MachineSample:
         gpus=reading.gpus,
         gpu_problem=reading.problem,
     )
+    unused = torch_cannot_use_gpu(sample)
+    return sample.model_copy(update={"gpu_problem": unused}) if unused else sample
 
 
 class GpuSensor:

@@ -96,7 +96,8 @@ class MachineCharts:
         self._span.set_text(said)
         self._span.set_visibility(bool(said))
         problem = samples[-1].gpu_problem if samples else ""
-        self._no_gpu.set_text("" if not samples or samples[-1].gpus else problem or "No NVIDIA GPU in this computer.")
+        has_gpu = not samples or bool(samples[-1].gpus)
+        self._no_gpu.set_text(problem or ("" if has_gpu else "No NVIDIA GPU in this computer."))
         found = {trace.name: trace for trace in traces(samples)}
         for name, (row, now, about, chart) in self._rows.items():
             trace = found.get(name)

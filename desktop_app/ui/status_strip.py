@@ -121,6 +121,7 @@ def _memory(sample: MachineSample) -> tuple[str, int, int, str]:
     """Name, used and total bytes of the memory to show, and what the tooltip says."""
     if sample.gpus:
         gpu = sample.gpus[0]
-        return "GPU memory", gpu.memory_used, gpu.memory_total, gpu.name
+        about = f"{gpu.name}. {sample.gpu_problem}" if sample.gpu_problem else gpu.name
+        return "GPU memory", gpu.memory_used, gpu.memory_total, about
     why = sample.gpu_problem or "This computer has no NVIDIA GPU; jobs use the processor and RAM."
     return "RAM", sample.memory_used, sample.memory_total, why

@@ -121,7 +121,9 @@ def test_layers_that_4_bits_cannot_take_are_counted_in_full() -> None:
 def test_a_gpu_that_torch_cannot_use_is_not_planned_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_state, "_version", lambda: "2.13.0+cpu")
     spec = QuantizeSpec(model="m")
-    assert memory_plan(spec, _facts(SMALL), _sample(1e12, 8e9)).where == "ram"
+    plan = memory_plan(spec, _facts(SMALL), _sample(1e12, 8e9))
+    assert plan.where == "ram"
+    assert "a torch for processors only" in plan.sentence
     wanted = memory_plan(spec.model_copy(update={"device": "cuda"}), _facts(SMALL), _sample(1e12))
     assert (wanted.where, wanted.verdict) == ("gpu", "does_not_fit")
     assert "no GPU is there" in wanted.sentence

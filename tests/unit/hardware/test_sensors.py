@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from desktop_app.hardware import nvml
+from desktop_app.hardware import cuda_state, nvml, sensors
 from desktop_app.hardware.nvml import GpuReading, Nvml
 from desktop_app.hardware.sensors import GpuSensor, machine_sample
 from tests.fakes import pynvml as fake_pynvml
@@ -22,6 +22,14 @@ def test_processor_and_memory_are_plausible() -> None:
     assert 0 <= sample.cpu <= 100
     assert 0 < sample.memory_used < sample.memory_total
     assert abs(sample.time - time.time()) < 60
+
+
+def test_a_gpu_that_torch_cannot_use_is_shown_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_state, "_version", lambda: "2.13.0+cpu")
+    monkeypatch.setattr(sensors, "_GPUS", GpuSensor())
+    sample = machine_sample()
+    assert [gpu.name for gpu in sample.gpus] == ["Fake RTX"]
+    assert "came with a torch for processors only" in sample.gpu_problem
 
 
 def test_a_gpu_is_described_and_a_reading_it_lacks_left_out() -> None:
