@@ -64,6 +64,7 @@ def run_window(argv: list[str]) -> int:
         return _open(arguments.browser)
     except AppError as error:
         _say(str(error))
+        _notify(str(error))
         return 2
 
 
@@ -244,6 +245,7 @@ class _Window:
         self.in_browser = True
         _say(f"{reason} More is in {logs_dir() / 'window.log'}.")
         self._print_link()
+        _notify(reason)
 
 
 def _wake_first(one: OneInstance, in_browser: bool) -> int:
@@ -289,3 +291,11 @@ def _log_to_file(file: Path) -> None:
 def _say(text: str) -> None:
     """Tell the user something where there may be no window."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _notify(text: str) -> None:
+    """Tell it through the system too where nobody reads what is printed: a start by double click."""
+    if not sys.stderr.isatty():
+        from .hardware.notification import notify
+
+        notify(APP_NAME, text)

@@ -24,6 +24,7 @@ DEBUG_PORT = "WHETSTONE_TEST_DEBUG_PORT"
 # The port of Qt's debugger has no lock: whoever may set these could drive the window past every guard.
 _DANGEROUS = ("QTWEBENGINE_REMOTE_DEBUGGING", "QTWEBENGINE_CHROMIUM_FLAGS")
 _USERNS_LIMIT = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_ANSWER_WITHIN_S = 5.0  # the window cannot be used meanwhile
 _LEAST_VISIBLE = 120  # pixels of a window's top edge that must stay on a screen to be able to grab it
 
 
@@ -40,7 +41,7 @@ class WindowHook:
 
     def may_close(self) -> bool:
         """Ask the server whether the window may close; yes if it does not answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_WITHIN_S)
         try:
             connection.request("POST", CLOSING_PATH, headers={"Authorization": f"Bearer {self.token}"})
             answer = json.loads(connection.getresponse().read())
