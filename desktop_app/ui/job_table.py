@@ -17,16 +17,16 @@ from .job_rows import in_order, job_row
 
 _FIRST_ROWS = 100
 _MORE_ROWS = 200
-# A button, so that the keyboard reaches the row; its click is the row's.
-_NAME_CELL = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
-    <span :class="props.row.dot" role="img" :aria-label="props.row.state"></span>
-    <button type="button" class="row-name truncate">{{ props.value }}</button></div></q-td>"""
+# NOTE: NiceGUI mounts a slot's template anew with every update of the rows, so nothing in one can keep the focus.
+# The name with its dot has therefore no slot, and the keyboard moves through the rows on the table as a whole.
+_NAME_CLASSES = "row => 'with-dot ' + row.dot.replace('dot ', '')"
 _PROGRESS_CELL = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
     <span v-if="props.row.share !== null && props.row.share < 1" class="row-bar" aria-hidden="true"
         ><span :style="{ width: 100 * props.row.share + '%' }"></span></span>
     <span class="truncate" :class="props.row.reason ? 'c-bad' : ''" :title="props.row.reason">{{
         props.row.reason || props.value }}</span></div></q-td>"""
-_CURVE_CELL = """<q-td :props="props"><span v-if="props.row.reason" class="t-small c-bad" :title="props.row.reason"
+_CURVE_CELL = """<q-td :props="props"><span class="sr-only">{{ props.row.state }}</span>
+    <span v-if="props.row.reason" class="t-small c-bad" :title="props.row.reason"
     >{{ props.row.reason }}</span><svg v-else-if="props.value" class="spark" viewBox="0 0 72 18" aria-hidden="true"
     ><polyline :points="props.value" /></svg></q-td>"""
 
@@ -46,12 +46,12 @@ class Column:
         """Return what Quasar's table wants to know."""
         hidden = "max-[999px]:hidden" if "max-[999px]:hidden" in self.classes else ""
         return {
+            **({":classes": _NAME_CLASSES} if self.field == "name" else {"classes": self.classes}),
             "name": self.field,
             "label": self.title,
             "field": self.field,
             "align": "right" if self.is_right else "left",
             "sortable": self.is_sortable,
-            "classes": self.classes,
             "headerClasses": f"{self.width} {hidden}".strip(),
         }
 
@@ -81,12 +81,15 @@ class JobTable:
         self.table.classes(classes).props("virtual-scroll table-colspan=1 binary-state-sort")
         self.table.props("virtual-scroll-item-size=34 virtual-scroll-sticky-size-start=28")
         self._set_pagination()
-        self.table.add_slot("body-cell-name", _NAME_CELL)
         self.table.add_slot("body-cell-progress", _PROGRESS_CELL)
         self.table.add_slot("body-cell-curve", _CURVE_CELL)
         self.table.on("request", self._sort_anew, ["pagination"])
         self.table.on("virtualScroll", self._load_more, ["to"])
         self.table.on("rowClick", lambda event: on_choose(event.args[1]["id"]), [[], ["id"], None])
+        self._on_choose = on_choose
+        self.table.props("tabindex=0").props["aria-label"] = "Jobs; the arrow keys choose one"
+        self.table.on("keydown.up.prevent", lambda: self._step(-1), [])
+        self.table.on("keydown.down.prevent", lambda: self._step(1), [])
 
     def show(self, jobs: list[Job], chosen: str, without: str = "") -> None:
         """Show these jobs, with the chosen one marked; `without` names a column that has no room now."""
@@ -109,6 +112,12 @@ class JobTable:
         selected = [row for row in rows if row["id"] == self._chosen]
         if selected != self.table.selected:
             self.table.selected = selected
+
+    def _step(self, by: int) -> None:
+        ids = [row["id"] for row in self.table.rows]
+        if ids:
+            at = ids.index(self._chosen) + by if self._chosen in ids else 0
+            self._on_choose(ids[max(0, min(len(ids) - 1, at))])
 
     def _in_order(self) -> list[Job]:
         column, is_descending = self._sort

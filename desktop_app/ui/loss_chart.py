@@ -3,6 +3,7 @@
 Knows curves, not jobs. Only thinned points go to the page; the axis types and lines are ECharts' own.
 """
 
+import time
 from typing import Any
 
 from nicegui import events, run, ui
@@ -12,6 +13,7 @@ from .curve import Point, finite, smoothed, thinned
 from .run_record import RunRecord
 
 _MAX_POINTS = 600  # per line; more than one per pixel shows nothing more and costs the page time
+_INTERVAL_S = 1.0  # drawing costs the page more than all else; a change of the controls does not wait
 _FAINT: dict[str, Any] = {"lineStyle": {"width": 1, "color": "var(--accent)", "opacity": 0.28}}
 _DASHED: dict[str, Any] = {"lineStyle": {"width": 1.75, "type": [5, 4], "color": "var(--second)"}}
 _MARK: dict[str, Any] = {
@@ -52,6 +54,7 @@ class LossChart:
         self._record = RunRecord()
         self._total = 0.0
         self._drawn: tuple[object, ...] = ()
+        self._next_s = 0.0
         self._weight, self._is_log = 0.85, False
         if is_small:
             self._chart = self._draw_chart().classes(f"w-full {classes}")
@@ -76,9 +79,10 @@ class LossChart:
         loss, evaluation = record.metrics.get("loss", []), record.metrics.get("eval_loss", [])
         drawn = (id(record), len(loss), loss[-1:], len(evaluation), evaluation[-1:], len(record.checkpoints),
                  total_steps, self._weight, self._is_log)  # fmt: skip
-        if drawn == self._drawn:
+        is_same_view = self._drawn[:1] + self._drawn[-2:] == drawn[:1] + drawn[-2:]
+        if drawn == self._drawn or (is_same_view and time.monotonic() < self._next_s):
             return
-        self._drawn = drawn
+        self._drawn, self._next_s = drawn, time.monotonic() + _INTERVAL_S
         lines = await run.io_bound(loss_lines, record, self._weight, self._is_log)
         if lines is not None and drawn == self._drawn:
             self._put(lines)

@@ -226,7 +226,11 @@ LOGS = """
   ::highlight(log-current) { background-color: var(--accent); color: var(--on-accent) }
   .log-search .q-field__control, .log-search .q-field__marginal { height: 24px !important; min-height: 24px !important }
   .log-search .q-field__native { min-height: 22px !important; font-size: 12px !important }
-  .row-name { font: inherit; color: inherit; background: none; border: 0; padding: 0; min-width: 0; text-align: left; cursor: pointer }
+  .q-table td.with-dot::before { content: ''; display: inline-block; position: static; width: 8px; height: 8px; border-radius: 50%; margin-right: 8px; background: currentColor }
+  .q-table td.with-dot.hollow::before { background: none; box-shadow: inset 0 0 0 2px currentColor }
+  .q-table td.with-dot { color: var(--ink); cursor: pointer }
+  .with-dot.c-accent::before { color: var(--accent) }  .with-dot.c-good::before { color: var(--good) }  .with-dot.c-3::before { color: var(--ink-3) }
+  .with-dot.c-warn::before { color: var(--warn) }  .with-dot.c-bad::before { color: var(--bad) }
   .row-bar { width: 44px; height: 4px; border-radius: 2px; background: var(--line); flex: none; overflow: hidden }
   .row-bar > span { display: block; height: 100%; background: var(--accent) }
   .job-queue { max-height: 148px }

@@ -16,7 +16,7 @@ from desktop_app.ui.widgets.empty_state import empty_state
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.window_state import WindowState
 
-_REFRESH_S = 1.0
+_REFRESH_S = 0.5
 _COLUMNS = [
     Column(field="name", title="Job"),
     Column(field="model", title="Model", classes="c-2 max-[999px]:hidden"),
@@ -39,6 +39,7 @@ class HistoryTab:
     def __init__(self, state: WindowState) -> None:
         self.state = state
         self.curves = Sparklines()
+        self.is_stale = False
         self.bar = JobFilterBar(self._show_jobs)
         with TitleBar("History") as title:
             self.bar.draw_search("the history")
@@ -54,7 +55,7 @@ class HistoryTab:
         with ui.column().classes("w-full grow min-h-0") as self.empty:
             self._draw_empty()
         self._show_jobs()
-        state.jobs_changed.subscribe(self._show_jobs)
+        state.jobs_changed.subscribe(self._jobs_changed)
         ui.timer(_REFRESH_S, self._refresh)
 
     def _draw_none(self) -> None:
@@ -70,6 +71,12 @@ class HistoryTab:
         ):
             button("Fine-tune a model", "o_tune", "primary", lambda: setattr(self.state, "tab", "finetune"))
             button("Quantize a model", on_click=lambda: setattr(self.state, "tab", "quantize"))
+
+    def _jobs_changed(self) -> None:
+        """Draw what has changed, but nothing that is out of sight: each change costs the page some milliseconds."""
+        self.is_stale = self.state.tab != "history"
+        if not self.is_stale:
+            self._show_jobs()
 
     def _show_jobs(self) -> None:
         jobs = self.state.jobs
@@ -101,7 +108,8 @@ class HistoryTab:
     async def _refresh(self) -> None:
         if self.state.tab != "history":
             return
-        if self.state.job_id != self.detail.job_id:  # chosen elsewhere, for example when a job ended
+        if self.is_stale or self.state.job_id != self.detail.job_id:  # or chosen elsewhere
+            self.is_stale = False
             self._show_jobs()
         if await run.io_bound(self.curves.read_missing):
             self.table.draw()

@@ -50,6 +50,7 @@ class JobsTab:
 
     def __init__(self, state: WindowState) -> None:
         self.state = state
+        self.is_stale = False
         self.bar = JobFilterBar(self._show_jobs)
         with TitleBar("Jobs") as title:
             self.bar.draw_chips("no-wrap max-[999px]:hidden")
@@ -63,7 +64,7 @@ class JobsTab:
         with ui.column().classes("w-full grow min-h-0 gap-4 p-4 no-wrap overflow-y-auto") as self.empty:
             self._draw_empty()
         self._show_jobs()
-        state.jobs_changed.subscribe(self._show_jobs)
+        state.jobs_changed.subscribe(self._jobs_changed)
         ui.timer(_REFRESH_S, self._refresh)
 
     def _draw_empty(self) -> None:
@@ -77,6 +78,12 @@ class JobsTab:
             button("Quantize a model", on_click=lambda: setattr(self.state, "tab", "quantize"))
         self.idle_charts = MachineCharts()
         self.idle_charts.set_wide(True)
+
+    def _jobs_changed(self) -> None:
+        """Draw what has changed, but nothing that is out of sight: each change costs the page some milliseconds."""
+        self.is_stale = self.state.tab != "jobs"
+        if not self.is_stale:
+            self._show_jobs()
 
     def _show_jobs(self) -> None:
         now_s = time.time()
@@ -109,7 +116,9 @@ class JobsTab:
     async def _refresh(self) -> None:
         if self.state.tab != "jobs":
             return
-        if self.state.job_id not in ("", self.view.job_id):  # chosen elsewhere, for example in the status strip
+        # Chosen elsewhere, for example in the status strip, or changed while out of sight.
+        if self.is_stale or self.state.job_id not in ("", self.view.job_id):
+            self.is_stale = False
             self._show_jobs()
         if self.empty.visible:
             self.idle_charts.show_now(list(self.state.machine))
