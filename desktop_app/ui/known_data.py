@@ -15,6 +15,7 @@ from desktop_app.settings import Settings
 
 _READ_TIMEOUT_S = 600.0  # a file of many gigabytes is read to its end
 _COLUMNS_TIMEOUT_S = 20.0
+_QUICK_LOOK_S = 1.0
 _RECENT_COUNT = 20
 DATA_SUFFIXES = (
     ".jsonl",
@@ -50,6 +51,7 @@ class KnownData:
         self.reports: dict[str, DataReport] = {}
         self.being_read: set[str] = set()
         self.changed = Event[[]]()
+        self._stopped: set[str] = set()
 
     @property
     def paths(self) -> list[str]:
@@ -81,31 +83,44 @@ class KnownData:
             self.reports.pop(file, None)
 
     def stop(self) -> None:
-        """End the look that goes on; its report says so."""
+        """End the look that goes on; what was found so far stays."""
+        self._stopped |= self.being_read
         self.inspector.close()
 
     async def read(self, file: str, reading: Reading | None = None) -> None:
-        """Look at a file, in the way it was read before unless said; a problem with it is told in the report."""
+        """Look at a file, in the way it was read before unless said; a problem with it is told in the report.
+
+        A large file is reported on twice: after a moment as far as it was read, and complete at the end.
+        """
         if file in self.being_read:
             return
-        reading = reading or self.reading(file)
+        self.readings[file] = reading or self.reading(file)
+        self.reports.pop(file, None)
         self.being_read.add(file)
         self.changed.emit()
         try:
-            report = await run.io_bound(self._ask, file, reading)
+            for limit_s in (_QUICK_LOOK_S, None):
+                report = await run.io_bound(self._ask, file, self.readings[file], limit_s)
+                if report is None:  # the program ends
+                    return
+                if file not in self._stopped:
+                    self.reports[file] = report
+                elif file not in self.reports:
+                    self.reports[file] = _stopped_report(file)
+                if report.complete or report.problem or file in self._stopped:
+                    return
+                self.changed.emit()
         finally:
             self.being_read.discard(file)
-        if report is not None:  # None while the program ends
-            self.readings[file] = reading
-            self.reports[file] = report
-        self.changed.emit()
+            self._stopped.discard(file)
+            self.changed.emit()
 
     def need(self, file: str) -> None:
         """Look at a file in the background unless that was done."""
         if file and file not in self.reports and file not in self.being_read:
             background_tasks.create(self.read(file), name=f"read {file}")
 
-    def _ask(self, file: str, reading: Reading) -> DataReport:
+    def _ask(self, file: str, reading: Reading, limit_s: float | None) -> DataReport:
         try:
             answer = self.inspector.call(
                 "data_report",
@@ -113,7 +128,7 @@ class KnownData:
                 path=file,
                 layout=reading.layout,
                 columns=reading.columns or None,
-                max_rows=None,
+                limit_s=limit_s,
             )
             return DataReport.model_validate(answer)
         except AppError as error:
@@ -134,3 +149,14 @@ class KnownData:
             return tuple(self.inspector.call("data_columns", _COLUMNS_TIMEOUT_S, path=file))
         except AppError:
             return ()
+
+
+def _stopped_report(file: str) -> DataReport:
+    return DataReport(
+        path=file,
+        format=Path(file).suffix[1:].lower(),
+        layout="",
+        rows=0,
+        problem=f"{Path(file).name} was not read to the first row.",
+        hint="You stopped it; read it again to use it.",
+    )

@@ -91,7 +91,7 @@ class _DataTab:
             else:
                 self._draw_file(file, report, is_busy)
         problem = "" if report is None else report.problem
-        self.use.set_enabled(report is not None and not problem and not is_busy)
+        self.use.set_enabled(report is not None and not problem)
         self.use_note.set_text("Its problem has to be solved first." if problem else "")
 
     def _draw_file(self, file: str, report: DataReport | None, is_busy: bool) -> None:
@@ -102,15 +102,18 @@ class _DataTab:
             icon_button("o_folder_open", "Show the file in its folder", lambda: self._reveal(file))
             icon_button("o_refresh", "Read the file again", lambda: self.files.read(file))
         if is_busy:
-            self._draw_busy(file)
-        elif report is not None:
+            self._draw_busy(report)
+        if report is not None:
             self._draw_report(file, report)
 
-    def _draw_busy(self, file: str) -> None:
+    def _draw_busy(self, report: DataReport | None) -> None:
         with ui.row().classes("w-full items-center gap-3 no-wrap").props("role=status"):
-            ui.label("Reading the file …").classes("c-2 whitespace-nowrap").mark("data-busy")
+            text = "Reading the file …" if report is None else "Reading on to count all rows …"
+            ui.label(text).classes("c-2 whitespace-nowrap").mark("data-busy")
             ui.linear_progress(show_value=False, size="4px").props('indeterminate aria-label="Reading the file"')
-            button("Cancel", kind="quiet", on_click=self.files.stop)
+            button("Cancel" if report is None else "Stop", kind="quiet", on_click=self.files.stop).mark("stop-reading")
+        if report is not None:
+            return
         for width in ("62%", "88%", "71%", "45%"):
             with ui.row().classes("w-full h-[34px] items-center rule-b"):
                 ui.skeleton("rect", width=width, height="12px", animation="fade")
@@ -120,7 +123,7 @@ class _DataTab:
             error_banner(report.problem, report.hint, {"Choose another file": self._pick})
         else:
             with figure_row():
-                Figure("Rows", f"{report.rows:,}", "" if report.complete else "and more")
+                Figure("Rows", f"{report.rows:,}", _more(report))
                 Figure("Bad rows", f"{report.bad_row_count:,}", "left out" if report.bad_row_count else "")
                 Figure("Format", report.format.upper() if report.format != "text" else "Text", report.encoding)
                 Figure("Size", size_text(report.size_bytes))
@@ -172,3 +175,10 @@ class _DataTab:
             await run.io_bound(reveal, Path(file))
         except AppError as error:
             ui.notify(error.message)
+
+
+def _more(report: DataReport) -> str:
+    if report.complete:
+        return ""
+    expected = report.extra.get("estimated_rows")
+    return f"of about {expected:,}" if isinstance(expected, int) else "and more"

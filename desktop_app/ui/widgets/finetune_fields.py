@@ -27,7 +27,7 @@ _EMPTY = {
     "threads": "all but one",
     "eval_steps": "automatic",
     "save_steps": "automatic",
-    "name": "from model and method",
+    "name": "automatic",
     "output": "in the job's folder",
 }
 

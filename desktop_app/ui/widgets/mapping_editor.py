@@ -32,6 +32,8 @@ class MappingEditor:
                 self.layout.on_value_change(self._choose_layout)
             if report.evidence:
                 ui.label(report.evidence).classes("t-small c-3").mark("evidence")
+            if report.columns and not report.problem:
+                ui.label(f"Columns: {', '.join(report.columns)}").classes("t-small c-3 break-words -mt-2")
             self.columns = ui.element("div").classes("grid w-full grid-cols-2 gap-3")
             with self.columns:
                 self.selects = {part: self._column_choice(part, reading) for part in _PARTS}

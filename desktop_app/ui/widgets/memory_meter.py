@@ -35,7 +35,7 @@ def memory_meter(plan: MemoryPlan, sample: MachineSample) -> None:
     if plan.free_bytes > plan.needed_bytes:
         parts.append(_Part("Free", plan.free_bytes - plan.needed_bytes, "part-free", "Stays free."))
     with ui.row().classes("w-full items-baseline gap-2 no-wrap"):
-        ui.icon(icon).classes(f"{colour} text-[16px] self-center")
+        ui.icon(icon).classes(f"{colour} text-[16px] self-start mt-[3px]")
         ui.label(words).classes("t-lead whitespace-nowrap")
         ui.label(plan.sentence).classes("c-2 min-w-0").mark("plan")
     _draw_bar(parts, plan, other_bytes + plan.free_bytes)

@@ -21,9 +21,7 @@ class ModelPane:
         self.state = state
         self._shown: tuple[ModelFacts, str] | None = None
         # NOTE: not `flex flex-col`: Quasar's own class `flex` wraps, and the actions would land outside the window.
-        self._pane = ui.column().classes(
-            "w-[280px] shrink-0 rule-l rule-t well h-full gap-0 no-wrap max-[999px]:w-[248px]"
-        )
+        self._pane = ui.column().classes("w-[280px] shrink-0 rule-l well h-full gap-0 no-wrap max-[999px]:w-[248px]")
         self._pane.props('role=complementary aria-label="Details"').mark("model-pane")
         self._pane.set_visibility(False)
 

@@ -44,7 +44,7 @@ class ModelTable:
     """Rows of facts; `on_choose` gets the folder of the row that was pressed."""
 
     def __init__(self, on_choose: Callable[[str], object]) -> None:
-        self._table = ui.table(rows=[], columns=_COLUMNS, row_key="path").classes("grow min-w-0 overflow-auto rule-t")
+        self._table = ui.table(rows=[], columns=_COLUMNS, row_key="path").classes("grow min-w-0 overflow-auto")
         self._table.mark("models")
         self._table.props["no-data-label"] = "No model has this in its name or facts."
         self._table.add_slot("body-cell-name", _NAME)

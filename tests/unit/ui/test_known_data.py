@@ -1,0 +1,73 @@
+"""What the window knows of data files: quick first, complete later, and stopped without loss."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from desktop_app.errors import ServiceError
+from desktop_app.services.inspect import METHODS
+from desktop_app.settings import Settings
+from desktop_app.ui.known_data import KnownData, Reading
+
+
+class SlowReader:
+    """Answers the quick look at once, and the long one only when it is closed, as a helper that is ended."""
+
+    def __init__(self, is_stuck_at_once: bool = False) -> None:
+        self.closed = threading.Event()
+        self.is_stuck_at_once = is_stuck_at_once
+
+    def call(self, method: str, timeout_s: float, **params: Any) -> Any:
+        if params.get("limit_s") is None or self.is_stuck_at_once:
+            assert self.closed.wait(20)
+            raise ServiceError("Reading the data ended without an answer (exit code -9).")
+        return {**METHODS[method](**params), "complete": False}
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def rows_file(tmp_path: Path) -> str:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": "a"}\n{"text": "b"}\n')
+    return str(file)
+
+
+async def test_a_stopped_look_keeps_what_the_quick_one_found(tmp_path: Path) -> None:
+    reader, file = SlowReader(), rows_file(tmp_path)
+    known = KnownData(Settings({}), reader)
+    known.changed.subscribe(lambda: known.stop() if file in known.reports and file in known.being_read else None)
+    await known.read(file)
+    assert (known.reports[file].rows, known.reports[file].complete) == (2, False)
+    assert not known.reports[file].problem
+    assert not known.being_read
+
+
+async def test_a_look_stopped_before_the_first_row_says_so(tmp_path: Path) -> None:
+    reader, file = SlowReader(is_stuck_at_once=True), rows_file(tmp_path)
+    known = KnownData(Settings({}), reader)
+    known.changed.subscribe(lambda: known.stop() if file in known.being_read else None)
+    await known.read(file)
+    assert known.reports[file].problem == "rows.jsonl was not read to the first row."
+
+
+async def test_recent_files_come_newest_first_and_are_bounded() -> None:
+    known = KnownData(Settings({}), SlowReader())
+    for number in range(25):
+        known.add(f"/data/{number}.jsonl")
+    known.add("/data/10.jsonl")
+    assert known.paths[:2] == ["/data/10.jsonl", "/data/24.jsonl"]
+    assert len(known.paths) == 20
+
+
+async def test_another_reading_forgets_the_report(tmp_path: Path) -> None:
+    reader, file = SlowReader(), rows_file(tmp_path)
+    reader.close()
+    known = KnownData(Settings({}), reader)
+    await known.read(file)
+    assert file in known.reports
+    known.read_as(file, "auto", {})
+    assert file in known.reports
+    known.read_as(file, "columns", {"text": "text"})
+    assert file not in known.reports
+    assert known.reading(file) == Reading(layout="columns", columns={"text": "text"})
