@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
 from desktop_app.domain.event import (
     AnyEvent,
     Cancelled,
@@ -30,8 +32,24 @@ from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.job_folder import JobFolder, Outcome, create_job_folder
 from desktop_app.storage.index import Index
 from tests.fakes.fake_service import laptop_sample
-from tests.fakes.model_files import write_adapter, write_json, write_llama
+from tests.fakes.model_files import LLAMA, llama_tensors, write_adapter, write_json, write_llama, write_safetensors
 
+
+def config_of(architecture: str, kind: str, sizes: tuple[int, ...], context: int) -> dict[str, Any]:
+    """Return the part of a `config.json` in which these models differ."""
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+    about = {"architectures": [architecture], "model_type": kind, "max_position_embeddings": context}
+    return {**about, **dict(zip((*names, "vocab_size"), sizes, strict=True)), "tie_word_embeddings": True}
+
+
+QUESTION = "My export stops at {0} %. What can I do?"
+ANSWER = "The export stops when the disk is full. Free at least {0} MB and press Export again."
+MODELS = {
+    "Qwen2.5-1.5B-Instruct": config_of("Qwen2ForCausalLM", "qwen2", (1536, 8960, 28, 12, 2, 151936), 32768),
+    "Llama-3.2-1B": config_of("LlamaForCausalLM", "llama", (2048, 8192, 16, 32, 8, 128256), 131072),
+    "SmolLM2-360M": config_of("LlamaForCausalLM", "llama", (960, 2560, 32, 15, 5, 49152), 8192),
+    "Phi-3-mini-4k-instruct": config_of("Phi3ForCausalLM", "phi3", (3072, 8192, 32, 32, 32, 32064), 4096),
+}
 VERSIONS = {"torch": "2.13.0+cu128", "transformers": "5.0.0", "peft": "0.19.0", "trl": "0.26.0"}
 
 
@@ -155,7 +173,8 @@ def write_run(folder: JobFolder, run: Run, spec: JobSpec, started: float) -> Non
     if run.state is JobState.SUCCEEDED and spec.kind == "finetune":
         write_adapter(folder.path / "result", spec.model)
     elif run.state is JobState.SUCCEEDED:
-        write_llama(folder.path / "result", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+        bits = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"} if run.method == "nf4" else {"load_in_8bit": True}
+        write_llama(folder.path / "result", quantization_config={"quant_method": "bitsandbytes", **bits})
 
 
 def numbered(
@@ -230,22 +249,39 @@ def console_of(run: Run) -> str:
 
 
 def write_models(folder: Path) -> list[str]:
-    """Write small folders with large configs' names, one of them broken; return their paths."""
-    for name in ("Qwen2.5-1.5B-Instruct", "Llama-3.2-1B", "SmolLM2-360M", "Phi-3-mini-4k-instruct"):
-        write_llama(folder / name, max_position_embeddings=32768)
-        write_json(folder / name / "tokenizer_config.json", {"chat_template": "{{ messages }}"})
+    """Write models of real sizes and of zeros (the files are sparse), one of them broken; return their paths."""
+    for name, config in MODELS.items():
+        path = folder / name
+        path.mkdir(parents=True)
+        write_json(path / "config.json", {**LLAMA, **config})
+        write_safetensors(path / "model.safetensors", llama_tensors({**LLAMA, **config}))
+        write_tokenizer(path)
     broken = folder / "mistral-7b-notes"
-    broken.mkdir(parents=True)
+    broken.mkdir()
     (broken / "consolidated.00.pth").write_bytes(b"PK\x03\x04")
     return [str(path) for path in sorted(folder.iterdir())]
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write a small tokenizer with a chat template, so that previews have tokens to show."""
+    marks = ["<|im_start|>", "<|im_end|>"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=marks, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([QUESTION, ANSWER, "user assistant system"] * 4, trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    template += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    write_json(folder / "tokenizer_config.json", {"chat_template": template, "eos_token": "<|im_end|>"})
 
 
 def write_data(folder: Path) -> list[str]:
     """Write data files of three layouts; return their paths."""
     folder.mkdir(parents=True)
     chats = folder / "support_chats.jsonl"
-    question, answer = "My export stops at {0} %. What can I do?", "Free at least {0} MB, then press Export again."
-    turns = [("user", question), ("assistant", answer)]
+    turns = [("user", QUESTION), ("assistant", ANSWER)]
     line = json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]})
     chats.write_text("\n".join(line.replace("{0}", str(n)) for n in range(1, 400)) + "\n{broken\n", encoding="utf-8")
     sums = folder / "gsm8k_train.jsonl"

@@ -35,6 +35,9 @@ def main(port: int, variant: set[str]) -> None:
         settings.model_folders, settings.data_files = listed["models"], listed["data"]
     without_gpu = {"gpus": []} if "no-gpu" in variant else {}
     state = WindowState(settings, index, Service("inspect"), FakeService(sample=lambda: laptop_sample() | without_gpu))
+    if "empty" not in variant:
+        state.choose_model(next(path for path in settings.model_folders if "Qwen" in path))
+        state.choose_data(settings.data_files[0])
     now = time.time()
     for ago_s in range(MACHINE_SAMPLES, 0, -1):
         state.machine.append(MachineSample.model_validate(laptop_sample(now - ago_s) | without_gpu))
