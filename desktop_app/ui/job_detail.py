@@ -28,6 +28,7 @@ from .run_again import run_again
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.button import button, icon_button
 from .widgets.figure import Figure, figure_row
+from .widgets.hint import hint
 from .widgets.job_dot import job_dot
 from .window_state import WindowState
 from .wording import duration_text, when_text
@@ -111,7 +112,7 @@ class JobDetail:
     def _draw_head(self, job: Job) -> None:
         with ui.column().classes("gap-1 w-full"):
             with ui.row().classes("w-full items-center no-wrap"):
-                ui.label(job.name).classes("t-lead truncate").props("role=heading aria-level=2").tooltip(job.id)
+                hint(ui.label(job.name).classes("t-lead truncate").props("role=heading aria-level=2"), job.id)
                 ui.space()
                 icon_button("o_open_in_full", "Show in Jobs", self._open_in_jobs)
                 icon_button("o_close", "Close the details", self._on_close)
@@ -120,7 +121,7 @@ class JobDetail:
                 when = when_text(job.ended, time.time()) if job.ended else ""
                 checked = ", checked" if job.state is JobState.SUCCEEDED else ""
                 said = ui.label(f"{job.state.value.capitalize()} {when}{checked}".strip()).classes("truncate")
-                said.tooltip(job.state.sentence)
+                hint(said, job.state.sentence)
 
     def _draw_figures(self, job: Job) -> None:
         facts = [Fact("Time", duration_text(job.duration_s))] if job.duration_s is not None else []
@@ -165,7 +166,7 @@ class JobDetail:
                 return
             button("Run again", "o_replay", "primary", lambda: self._run_again(job))
             if RESUME in actions_of(job, bool(feed.record.checkpoints)):
-                button("Resume", on_click=lambda: self._resume(job)).tooltip("Go on from its newest checkpoint")
+                hint(button("Resume", on_click=lambda: self._resume(job)), "Go on from its newest checkpoint")
             ui.space()
             icon_button("o_delete", "Delete", lambda: self._delete(job))
 
@@ -211,6 +212,6 @@ def _draw_facts(facts: list[Fact]) -> None:
             with ui.element("dt").classes("c-3"):
                 name = ui.label(fact.name)
             if fact.about:
-                name.tooltip(fact.about)
+                hint(name, fact.about)
             with ui.element("dd").classes("min-w-0 text-right"):
-                ui.label(fact.value).classes("truncate").props["title"] = fact.value
+                ui.label(fact.value).classes("truncate").props["title"] = fact.note

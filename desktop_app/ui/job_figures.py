@@ -112,8 +112,14 @@ def summary_figures(summary: dict[str, Any]) -> list[Fact]:
     return [Fact(label(name), _value_text(name, value)) for name, value in summary.items() if value not in (None, "")]
 
 
+_PATHS = ("model", "data", "reference", "output")
+
+
 def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
-    """Return the settings that were changed, then those that stand at their default (which `about` explains)."""
+    """Return the settings that were changed, then those that stand at their default (which `about` explains).
+
+    Paths are told by their last part; the whole value is the note.
+    """
     kind = SPEC_TYPES.get(job.kind)
     changed: list[Fact] = []
     usual: list[Fact] = []
@@ -124,7 +130,9 @@ def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
         about = (field.description or "") if field is not None else ""
         default = field.get_default(call_default_factory=True) if field is not None else None
         is_usual = field is not None and not field.is_required() and _plain(default) == _plain(value)
-        (usual if is_usual else changed).append(Fact(label(name), _setting_text(value), about=about))
+        text = _setting_text(value)
+        shown = text.replace("\\", "/").rsplit("/", 1)[-1] if name in _PATHS else text
+        (usual if is_usual else changed).append(Fact(label(name), shown, text, about))
     return changed, usual
 
 

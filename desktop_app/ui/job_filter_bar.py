@@ -32,6 +32,11 @@ class JobFilterBar:
             ui.icon("o_search").props("aria-hidden=true")
         self._search = field
 
+    def show_search(self, is_shown: bool) -> None:
+        """Show the search field or take it away, where there is nothing to search."""
+        if self._search is not None:
+            self._search.set_visibility(is_shown)
+
     def draw_chips(self, classes: str = "") -> None:
         """Make the place for the chips; `count` fills it."""
         self._chips = ui.row().classes(f"items-center gap-2 {classes}")

@@ -11,6 +11,7 @@ from .job_figures import label, summary_figures
 from .run_record import RunRecord
 from .widgets.button import button, icon_button
 from .widgets.figure import Figure, figure_row
+from .widgets.hint import hint
 
 
 def draw_result(job: Job, record: RunRecord) -> None:
@@ -32,7 +33,7 @@ def draw_place(result: str) -> None:
     """Draw the folder's path with the two things one does with a path."""
     with ui.row().classes("w-full items-center gap-2 no-wrap"):
         ui.label("Result").classes("t-lead")
-        ui.label(result).classes("t-mono c-2 truncate min-w-0").tooltip(result)
+        hint(ui.label(result).classes("t-mono c-2 truncate min-w-0"), result)
         ui.space()
         button("Reveal", "o_folder_open", on_click=lambda: show_folder(result))
         icon_button("o_content_copy", "Copy path", lambda: copy_path(result))

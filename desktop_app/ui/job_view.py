@@ -24,6 +24,7 @@ from .machine_charts import MachineCharts
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.button import button
 from .widgets.figure import Figure, figure_row
+from .widgets.hint import hint
 from .widgets.job_dot import job_state
 from .wording import duration_text, time_left_text
 
@@ -45,9 +46,10 @@ class JobView:
         self._figures: dict[str, Figure] = {}
         with ui.column().classes("w-full grow min-h-0 gap-0 no-wrap") as self._root:
             with ui.row().classes("w-full items-center gap-3 px-4 pt-3 shrink-0 no-wrap"):
-                self._name = ui.label("").classes("t-title truncate min-w-[120px]").props("role=heading aria-level=2")
-                self._about = ui.label("").classes("c-3 truncate min-w-0")
-                ui.space()
+                self._name = (
+                    ui.label("").classes("t-title truncate shrink-0 max-w-[45%]").props("role=heading aria-level=2")
+                )
+                self._about = ui.label("").classes("c-3 truncate min-w-0 flex-1")
                 self._buttons = ui.row().classes("gap-2 no-wrap shrink-0")
             with ui.column().classes(_BODY):
                 self._draw_body()
@@ -140,7 +142,7 @@ class JobView:
                 self._figures = {fact.name: Figure(fact.name) for fact in facts}
             for fact in facts:
                 if fact.about:
-                    self._figures[fact.name].column.tooltip(fact.about)
+                    hint(self._figures[fact.name].column, fact.about)
         for fact in facts:
             self._figures[fact.name].show(fact.value, fact.note)
         self._figure_row.set_visibility(bool(facts))

@@ -115,7 +115,7 @@ class LossChart:
     def _draw_chart(self) -> ui.echart:
         axis: dict[str, Any] = theme.AXIS
         labels = axis["axisLabel"]
-        numbers = {"axisLabel": {**labels, ":formatter": _SHORT_NUMBER}}
+        numbers = {"splitNumber": 3, "axisLabel": {**labels, ":formatter": _SHORT_NUMBER}}
         ends = {"axisLabel": {**labels, "showMaxLabel": False}}
         return theme.chart(
             [

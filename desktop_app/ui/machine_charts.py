@@ -72,7 +72,7 @@ class MachineCharts:
 
     def set_wide(self, is_wide: bool) -> None:
         """Put the charts side by side over the whole width, for a job without a loss curve."""
-        wide = "w-full flex-row h-[96px] gap-4"
+        wide = f"w-full flex-row h-[96px] {_LOW}:h-auto gap-4"
         self._box.classes(add=wide if is_wide else self._narrow, remove=self._narrow if is_wide else wide)
 
     def show_now(self, samples: Sequence[MachineSample]) -> None:

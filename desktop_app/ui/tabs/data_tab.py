@@ -17,6 +17,7 @@ from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.conversation import bad_row_list, conversations
 from desktop_app.ui.widgets.empty_state import empty_state
 from desktop_app.ui.widgets.figure import Figure, figure_row
+from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.mapping_editor import MappingEditor
 from desktop_app.ui.widgets.page import TEXT_WIDTH, TitleBar, action_bar
 from desktop_app.ui.widgets.path_picker import pick_file
@@ -98,7 +99,7 @@ class _DataTab:
         with ui.row().classes("w-full items-center gap-2 no-wrap"):
             with ui.column().classes("gap-0 min-w-0 grow"):
                 ui.label(Path(file).name).classes("t-lead truncate w-full")
-                ui.label(file).classes("t-small c-3 truncate w-full").tooltip(file)
+                hint(ui.label(file).classes("t-small c-3 truncate w-full"), file)
             icon_button("o_folder_open", "Show the file in its folder", lambda: self._reveal(file))
             icon_button("o_refresh", "Read the file again", lambda: self.files.read(file))
         if is_busy:
@@ -144,7 +145,7 @@ class _DataTab:
                     name = button(
                         Path(file).name, kind="quiet", on_click=lambda file=file: self.state.choose_data(file)
                     )
-                    name.classes(f"grow min-w-0 !px-2 {chosen}").props("align=left").tooltip(file)
+                    hint(name.classes(f"grow min-w-0 !px-2 {chosen}").props("align=left"), file)
                     forget = icon_button("o_close", f"Forget {Path(file).name}; the file stays")
                     forget.on_click(lambda file=file: self._forget(file)).mark(f"forget-{Path(file).name}")
 

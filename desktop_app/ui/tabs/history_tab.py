@@ -20,11 +20,11 @@ _REFRESH_S = 0.5
 _COLUMNS = [
     Column(field="name", title="Job"),
     Column(field="model", title="Model", classes="c-2 max-[999px]:hidden"),
-    Column(field="method", title="Method", width="w-[76px]", classes="c-2"),
+    Column(field="method", title="Method", width="w-[76px]", classes="c-2 max-[999px]:hidden"),
     Column(field="curve", title="Loss", width="w-[104px]", is_sortable=False),
     Column(field="loss", title="Final", width="w-[60px]", is_right=True),
     Column(field="time", title="Time", width="w-[84px]", is_right=True, classes="c-2"),
-    Column(field="when", title="Started", width="w-[104px]", is_right=True, classes="c-2 max-[999px]:hidden"),
+    Column(field="when", title="Started", width="w-[104px]", is_right=True, classes="c-2"),
 ]
 
 
@@ -84,6 +84,7 @@ class HistoryTab:
         count = f"{len(jobs):,} {'job' if len(jobs) == 1 else 'jobs'}"
         self.title.note.set_text("" if not jobs else count if len(shown) == len(jobs) else f"{len(shown):,} of {count}")
         self.bar.count(jobs)
+        self.bar.show_search(bool(jobs))
         chosen = self._chosen()
         self.table.show(shown, *((chosen.id, "model") if chosen is not None else ("", "")))
         self.table.table.set_visibility(bool(shown))

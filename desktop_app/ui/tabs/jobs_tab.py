@@ -93,6 +93,7 @@ class JobsTab:
             jobs = [*jobs, chosen]
         shown = [job for job in jobs if self.bar.filter.accepts(job)]
         self.bar.count(jobs)
+        self.bar.show_search(bool(jobs))
         self.title.note.set_text(_counts_text(jobs))
         self.table.show(shown, chosen.id if chosen is not None else "")
         self.table.table.style(f"height: {_HEADER_PX + _ROW_PX * len(shown)}px")

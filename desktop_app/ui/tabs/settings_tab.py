@@ -10,6 +10,7 @@ from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
 from desktop_app.paths import APP_NAME, data_dir
 from desktop_app.ui.widgets.button import button, icon_button
+from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar, page_body
 from desktop_app.ui.widgets.path_picker import pick_folder
 from desktop_app.ui.window_state import WindowState
@@ -101,7 +102,7 @@ class _SettingsTab:
         with self.folders:
             for folder in self.settings.model_folders:
                 with ui.row().classes("w-full h-[30px] gap-2 items-center no-wrap"):
-                    ui.label(folder).classes("t-mono c-2 truncate grow").tooltip(folder)
+                    hint(ui.label(folder).classes("t-mono c-2 truncate grow"), folder)
                     remove = icon_button("o_close", "Remove from the list; its files stay")
                     remove.on_click(lambda folder=folder: self.state.models.remove(folder)).mark(f"remove-{folder}")
             if not self.settings.model_folders:

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from nicegui import ui
 
+from .hint import hint
+
 Kind = Literal["", "primary", "quiet"]
 
 
@@ -20,4 +22,4 @@ def icon_button(icon: str, name: str, on_click: Callable[..., Any] | None = None
     """Draw a square button; `name` is its tooltip and its accessible name."""
     drawn = ui.button(icon=icon, color=None, on_click=on_click).classes("btn-quiet btn-icon")
     drawn.props["aria-label"] = name
-    return drawn.tooltip(name)
+    return hint(drawn, name)

@@ -8,6 +8,8 @@ from nicegui.elements.mixins.value_element import ValueElement
 
 from desktop_app.ui.forms.form import Form
 
+from .hint import hint
+
 
 class FormControls:
     """Draws fields of a form and keeps widgets and form the same; `on_change` hears of each change by the user."""
@@ -51,7 +53,7 @@ class FormControls:
         field = self.form.fields[name]
         with ui.row().classes("gap-1.5 items-center no-wrap"):
             control = ui.checkbox(field.label, value=self.form.values[name]).props("dense size=sm")
-            control.tooltip(field.description)
+            hint(control, field.description)
             self._dots[name] = self._dot(name)
         self._keep(name, control)
         return control
@@ -72,14 +74,14 @@ class FormControls:
             with ui.row().classes("gap-1.5 items-center no-wrap min-h-4") as label:
                 ui.label(field.label).classes("t-small c-2 font-medium whitespace-nowrap")
                 self._dots[name] = self._dot(name)
-            label.tooltip(field.description)
+            hint(label, field.description)
         return column
 
     def _dot(self, name: str) -> ui.element:
         usual = self.form.fields[name].usual
         dot = ui.element("span").classes("dot c-accent").style("width: 6px; height: 6px")
         words = f"Changed from {usual}" if usual else "Changed"
-        return dot.props(f'role=img aria-label="{words}"').tooltip(words)
+        return hint(dot.props(f'role=img aria-label="{words}"'), words)
 
     def _keep(self, name: str, control: ValueElement[Any]) -> None:
         self._controls[name] = control

@@ -4,6 +4,8 @@ from nicegui import ui
 
 from desktop_app.domain.job import JobState
 
+from .hint import hint
+
 DOT_CLASSES = {
     JobState.QUEUED: "dot hollow c-accent",
     JobState.RUNNING: "dot c-accent",
@@ -29,4 +31,4 @@ def job_state(state: JobState) -> ui.row:
     with ui.row().classes("items-center gap-2 no-wrap") as row:
         job_dot(state, is_named=False)
         ui.label(state.value.capitalize()).classes("whitespace-nowrap")
-    return row.tooltip(state.sentence)
+    return hint(row, state.sentence)

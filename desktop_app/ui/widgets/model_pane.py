@@ -12,6 +12,7 @@ from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
 
 from .button import button, icon_button
+from .hint import hint
 
 
 class ModelPane:
@@ -42,7 +43,7 @@ class ModelPane:
 
     def _draw_facts(self, facts: ModelFacts, made_by: str) -> None:
         with ui.row().classes("w-full items-center no-wrap"):
-            ui.label(facts.name).classes("t-lead truncate").tooltip(facts.name)
+            hint(ui.label(facts.name).classes("t-lead truncate"), facts.name)
             ui.space()
             icon_button("o_close", "Close the details", lambda: self.state.choose_model(""))
         if facts.problem:
@@ -56,7 +57,7 @@ class ModelPane:
                 with ui.element("dt").classes("c-3"):
                     ui.label(name)
                 with ui.element("dd").classes("min-w-0 text-right"):
-                    ui.label(value).classes("truncate").tooltip(value)
+                    hint(ui.label(value).classes("truncate"), value)
         ui.label(facts.path).classes("t-mono c-2 break-all")
 
     def _draw_actions(self, facts: ModelFacts, made_by: str) -> None:
@@ -65,7 +66,7 @@ class ModelPane:
         for action, refusal in ((tune, finetune_refusal(facts)), (quantize, quantize_refusal(facts))):
             action.classes("!px-2.5").set_enabled(not refusal)
             if refusal:
-                action.tooltip(refusal)
+                hint(action, refusal)
         ui.space()
         icon_button("o_folder_open", "Show the folder", lambda: self._reveal(facts.path))
         if not made_by:

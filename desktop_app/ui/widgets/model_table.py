@@ -20,6 +20,7 @@ def _column(name: str, label: str, width: str = "", is_number: bool = False, **m
     return column | ({":format": _AS_TEXT.format(name)} if is_number else {}) | more
 
 
+_LARGE = "max-[999px]:hidden"  # in a large window only
 _COLUMNS = [
     _column("name", "Model"),
     _column("about", "Architecture"),
@@ -27,9 +28,9 @@ _COLUMNS = [
     _column("type", "Type", "w-[72px]", classes="c-2"),
     _column("size", "Size", "w-[72px]", is_number=True),
     _column("context", "Context", "w-[76px]", is_number=True, classes="c-2"),
-    _column("template", "Chat", "w-[56px]", classes="c-2"),
-    _column("licence", "Licence", "w-[88px]", classes="c-2"),
-    _column("kind", "Kind", "w-[132px]", classes="c-2"),
+    _column("template", "Chat", f"w-[56px] {_LARGE}", classes=f"c-2 {_LARGE}"),
+    _column("licence", "Licence", f"w-[88px] {_LARGE}", classes=f"c-2 {_LARGE}"),
+    _column("kind", "Kind", "w-[148px]", classes="c-2"),
 ]
 _BESIDE_A_PANE = ("name", "about", "parameters", "type", "size")
 _NAME = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
