@@ -16,6 +16,7 @@ from tests.ui.shots import HERE, QUIET, SIZES, free_port, wait_for
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this computer")
+PATIENCE_MS = 60_000  # on a busy machine
 SIDEWAYS = "document.documentElement.scrollWidth > window.innerWidth"
 
 
@@ -53,6 +54,7 @@ def opened(browser: Any, address: str, size: str = "small", theme: str = "light"
     page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
+    page.set_default_timeout(PATIENCE_MS)
     page.wait_for_selector(".strip")
     page.wait_for_selector("nav [role=tab]")
     return page, complaints
@@ -63,8 +65,8 @@ def test_every_tab_is_drawn_without_complaint_and_never_scrolls_sideways(browser
         page, complaints = opened(browser, address, size)
         for number, tab in enumerate(TABS, 1):
             page.keyboard.press(f"Control+{number}")
-            playwright.expect(page.locator("[role=heading][aria-level='1']:visible")).to_be_visible(timeout=20_000)
-            playwright.expect(page.locator(".q-tab--active")).to_contain_text(tab.title)
+            playwright.expect(page.locator(".q-tab--active")).to_contain_text(tab.title, timeout=PATIENCE_MS)
+            playwright.expect(page.locator("[role=heading][aria-level='1']:visible")).to_be_visible(timeout=PATIENCE_MS)
             page.wait_for_timeout(300)
             assert not page.evaluate(SIDEWAYS), f"{tab.title} at {size}"
             assert page.get_by_text("because of a bug").count() == 0
@@ -78,7 +80,7 @@ def test_the_theme_follows_the_system_while_the_window_is_open(browser: Any, add
     for theme, tokens in (("dark", DARK), ("light", LIGHT)):
         page.emulate_media(color_scheme=theme)
         shade = tuple(int(tokens["page"][place : place + 2], 16) for place in (1, 3, 5))
-        page.wait_for_function(f"{ground} === 'rgb{shade}'", timeout=20_000)
+        page.wait_for_function(f"{ground} === 'rgb{shade}'", timeout=PATIENCE_MS)
     page.close()
 
 

@@ -8,6 +8,8 @@ from desktop_app.domain.machine import MachineSample
 from desktop_app.memory_plan import MemoryPlan
 from desktop_app.ui.wording import memory_text
 
+from .hint import hint
+
 _VERDICTS = {
     "fits": ("It fits", "o_check_circle", "c-good"),
     "tight": ("It is tight", "o_error_outline", "c-warn"),
@@ -76,8 +78,8 @@ def _draw_bar(parts: list[_Part], plan: MemoryPlan, total_bytes: int) -> None:
             line = (
                 ui.element("div").classes("absolute w-[2px]").style("top: -4px; bottom: -4px; background: var(--bad)")
             )
-            line.style(f"left: {100 * total_bytes / shown_bytes:.1f}%").tooltip(
-                f"All there is: {memory_text(total_bytes)}"
+            hint(
+                line.style(f"left: {100 * total_bytes / shown_bytes:.1f}%"), f"All there is: {memory_text(total_bytes)}"
             )
 
 
