@@ -1,5 +1,9 @@
 """One grey line that says what a model or a data file is."""
 
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.model_facts import ModelFacts
 
@@ -47,6 +51,12 @@ def kind_text(facts: ModelFacts, made_by: str = "") -> str:
     """Say what kind of model it is, and whether a job of this program made it."""
     kind = {"base": "model", "adapter": "adapter", "gguf": "GGUF"}[facts.kind]
     return f"{kind}, made here" if made_by else kind
+
+
+def distinct_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Tell paths of the same name apart by the folder they are in: 'train.jsonl (gsm8k)'."""
+    counts = Counter(names.values())
+    return {path: f"{name} ({Path(path).parent.name})" if counts[name] > 1 else name for path, name in names.items()}
 
 
 def data_line(report: DataReport) -> str:

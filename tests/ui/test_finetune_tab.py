@@ -134,6 +134,23 @@ async def test_run_again_fills_the_form(user: User, chosen: WindowState) -> None
     assert next(iter(user.find(marker="rank").elements)).value == "4"
 
 
+async def test_a_page_loaded_again_keeps_what_was_typed(user: User, chosen: WindowState) -> None:
+    chosen.fill_form(FinetuneSpec(model=chosen.model, data=chosen.data, epochs=5).model_dump(mode="json"))
+    await open_tab(user, chosen, "finetune")
+    user.find(marker="epochs").clear().type("7")
+    await user.open("/")
+    assert next(iter(user.find(marker="epochs").elements)).value == "7"
+
+
+async def test_a_length_beyond_the_context_is_told(user: User, chosen: WindowState) -> None:
+    await chosen.look_at_machine()
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "The model was made for 512 tokens; of longer examples it learns little.")
+    user.find(marker="max_length").clear().type("512")
+    await until(lambda: chosen.finetune_form.values["max_length"] == "512")
+    await user.should_not_see("The model was made for", retries=20)
+
+
 async def test_earlier_runs_can_be_used(user: User, chosen: WindowState) -> None:
     spec = FinetuneSpec(model=chosen.model, data=chosen.data, rank=64)
     chosen.index.put(

@@ -6,6 +6,7 @@ from nicegui import ui
 from nicegui.testing import User
 
 from desktop_app.domain.job import Job, JobState
+from desktop_app.ui.forms.finetune_form import demo_spec
 from desktop_app.ui.model_scan import ModelScan
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.model_files import write_adapter, write_llama
@@ -21,7 +22,7 @@ async def test_empty_it_offers_the_demo_or_a_folder(user: User, state: WindowSta
     assert state.model.endswith("model")
     assert state.settings.model_folders == [state.model]
     assert state.settings.data_files == [state.data]
-    assert state.prefill is not None
+    assert state.prefill == demo_spec()
 
 
 async def test_a_picked_folder_is_described_and_chosen(user: User, state: WindowState, tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ class _FinetuneTab:
     def _take(self, spec: JobSpec) -> None:
         """Take over the settings of a spec that was opened elsewhere."""
         if isinstance(spec, FinetuneSpec):
+            self.state.prefill = None  # once: a page that is loaded again keeps what was typed since
             self.state.files.read_as(spec.data, spec.layout, spec.columns)
             self.form.from_spec(spec)
             self.controls.show()

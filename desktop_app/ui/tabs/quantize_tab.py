@@ -123,6 +123,7 @@ class _QuantizeTab:
     def _take(self, spec: JobSpec) -> None:
         """Take over the settings of a spec that was opened elsewhere."""
         if isinstance(spec, QuantizeSpec):
+            self.state.prefill = None  # once: a page that is loaded again keeps what was typed since
             self.form.from_spec(spec)
             self.controls.show()
             self._follow()

@@ -1,8 +1,11 @@
 """A choice of model or data file: the list, a button to look elsewhere, and what the chosen one is."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from nicegui import ui
+
+from desktop_app.ui.summary import distinct_names
 
 from .button import icon_button
 
@@ -25,7 +28,8 @@ class Choice:
         """Put the list, the chosen one and its facts into the widgets; hears nothing of it itself."""
         self._is_showing = True
         try:
-            known = dict(options) if not chosen or chosen in options else {**options, chosen: chosen}
+            listed = dict(options) if not chosen or chosen in options else {**options, chosen: Path(chosen).name}
+            known = distinct_names(listed)
             if known != self.select.options or (chosen or None) != self.select.value:
                 self.select.set_options(known, value=chosen or None)
             self._prompt(not chosen)

@@ -15,6 +15,7 @@ _VERDICTS = {
     "tight": ("It is tight", "o_error_outline", "c-warn"),
     "does_not_fit": ("It does not fit", "o_cancel", "c-bad"),
 }
+_ONE_LINE = 75
 _TINTS = ("part-1", "part-2", "part-3", "part-4")
 # Small terms stand with the larger one that they come with, so that four tints are enough.
 _TOGETHER = {"Optimizer": "Adapter", "Gradients": "Adapter", "Logits": "Activations", "Cache": "Activations"}
@@ -36,10 +37,11 @@ def memory_meter(plan: MemoryPlan, sample: MachineSample) -> None:
     parts += _terms(plan)
     if plan.free_bytes > plan.needed_bytes:
         parts.append(_Part("Free", plan.free_bytes - plan.needed_bytes, "part-free", "Stays free."))
-    with ui.row().classes("w-full items-baseline gap-2 no-wrap"):
+    is_long = len(plan.sentence) > _ONE_LINE  # beside the verdict it would make a narrow column
+    with ui.row().classes("w-full items-baseline gap-x-2 gap-y-1" + ("" if is_long else " no-wrap")):
         ui.icon(icon).classes(f"{colour} text-[16px] self-start mt-[3px]")
         ui.label(words).classes("t-lead whitespace-nowrap")
-        ui.label(plan.sentence).classes("c-2 min-w-0").mark("plan")
+        ui.label(plan.sentence).classes("c-2 min-w-0" + (" basis-full" if is_long else "")).mark("plan")
     _draw_bar(parts, plan, other_bytes + plan.free_bytes)
     with ui.row().classes("w-full gap-x-4 gap-y-1"):
         for part in parts:

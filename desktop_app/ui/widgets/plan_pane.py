@@ -7,7 +7,6 @@ from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError
-from desktop_app.hardware.cuda_state import torch_cannot_use_gpu
 from desktop_app.memory_plan import MemoryPlan, memory_plan
 
 from .memory_meter import memory_meter
@@ -40,26 +39,18 @@ class PlanPane:
             try:
                 self.plan = memory_plan(wanted[0], wanted[1], sample)
                 memory_meter(self.plan, sample)
-                for notice in _notices(wanted[0], wanted[1], sample):
-                    with ui.row().classes("w-full items-baseline gap-2 no-wrap"):
-                        ui.icon("o_info").classes("c-warn text-[16px] self-start mt-[2px]").props("aria-hidden=true")
-                        ui.label(notice).classes("c-2 min-w-0").mark("notice")
+                _draw_notice(*wanted)
             except AppError as error:
                 ui.label(error.message).classes("c-2")
 
 
-def _notices(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> list[str]:
-    """What the user should know before Start, although nothing forbids it."""
-    notices = []
-    unused = torch_cannot_use_gpu(sample)
-    if unused and spec.device != "cpu":
-        notices.append(unused)
+def _draw_notice(spec: JobSpec, facts: ModelFacts) -> None:
+    """Say that examples may be longer than the model can take, which nothing forbids."""
     if isinstance(spec, FinetuneSpec) and 0 < facts.context_length < spec.max_length:
-        notices.append(
-            f"The model was made for {facts.context_length:,} tokens at most; what it learns of longer examples "
-            "is of little use."
-        )
-    return notices
+        with ui.row().classes("w-full items-baseline gap-2 no-wrap"):
+            ui.icon("o_info").classes("c-warn text-[16px] self-start mt-[2px]").props("aria-hidden=true")
+            text = f"The model was made for {facts.context_length:,} tokens; of longer examples it learns little."
+            ui.label(text).classes("c-2 min-w-0").mark("notice")
 
 
 def _used_memory(sample: MachineSample) -> tuple[int, ...]:

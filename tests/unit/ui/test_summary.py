@@ -4,7 +4,7 @@ import pytest
 
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.ui.summary import count_text, data_line, kind_text, model_line
+from desktop_app.ui.summary import count_text, data_line, distinct_names, kind_text, model_line
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,11 @@ def test_a_model_in_one_line() -> None:
     assert model_line(facts.model_copy(update={"quantization": "NF4"})).startswith("1.54 B parameters · NF4 ·")
     assert model_line(facts.model_copy(update={"problem": "m has no config.json."})) == "m has no config.json."
     assert kind_text(facts, "support") == "model, made here"
+
+
+def test_paths_of_the_same_name_are_told_apart() -> None:
+    names = {"/a/train.jsonl": "train.jsonl", "/b/train.jsonl": "train.jsonl", "/c/x.csv": "x.csv"}
+    assert list(distinct_names(names).values()) == ["train.jsonl (a)", "train.jsonl (b)", "x.csv"]
 
 
 def test_a_data_file_in_one_line() -> None:
