@@ -25,7 +25,7 @@ _CPU_LOGITS_FACTOR = 8.2
 # Bytes per weight: 4 or 8 bits, with one scale for 64 weights in 4 bytes, or in 1 byte plus the scales' own scales.
 _NF4, _NF4_DOUBLE, _INT8 = 0.5 + 4 / 64, 0.5 + 1 / 64 + 4 / (64 * 256), 1.0
 _BY_SHAPE = "Arithmetic on the model's sizes."
-_MEASURED = "Formula checked on CPU in fp32 against the measured peak: off by at most 12 % in seven cases."
+_MEASURED = "Formula checked against the measured peak on CPU: off by at most 12 % in eleven runs, LoRA and QLoRA."
 _UNCHECKED = "Known formula; not measured on this kind of device."
 
 
