@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect = _command(commands, "inspect", "look at a model folder or a data file without loading it", _inspect)
     inspect.add_argument("path", metavar="PATH", help="a model folder, a GGUF file or a data file")
     inspect.add_argument("--layout", default="auto", help="read a data file in this layout instead of finding it out")
+    _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     for name, text in _JOB_ACTIONS.items():
         _job_argument(_command(commands, name, text, _act)).set_defaults(action=name)
     return parser
@@ -118,3 +119,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from .inspection import inspect_path
 
     return inspect_path(arguments.path, arguments.layout, arguments.json)
+
+
+def _selftest(arguments: argparse.Namespace) -> int:
+    from .selftest import selftest
+
+    return selftest(arguments.json)

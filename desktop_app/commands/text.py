@@ -29,7 +29,7 @@ def number_text(value: object) -> str:
     """Say a figure of a summary: four digits that matter."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
+    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def time_text(unix_s: float | None) -> str:

@@ -168,7 +168,7 @@ def test_inspect(bench: Bench) -> None:
 
 def test_help_names_every_command() -> None:
     text = program("--help").stdout
-    for command in ("run", "jobs", "show", "inspect", "pause", "resume", "stop", "cancel"):
+    for command in ("run", "jobs", "show", "inspect", "selftest", "pause", "resume", "stop", "cancel"):
         assert command in text
         assert "usage: whetstone" in program(command, "--help").stdout
     assert program("nonsense").returncode == 2
