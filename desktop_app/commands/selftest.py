@@ -29,7 +29,7 @@ from .checks import Check, adapter_checks, quantized_checks, whole_result, words
 from .text import duration_text, json_text
 
 _PATIENCE_S = 300.0
-_STEPS = 60
+_STEPS = 30
 _ROWS = 24
 _PROMPTS = 4
 
