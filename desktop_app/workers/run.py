@@ -26,6 +26,9 @@ from .reporter import CancelledByUser, Reporter
 def run_worker(folder: str | Path) -> int:
     """Do the job of a folder and return the exit code of this process."""
     job = JobFolder(Path(folder).absolute())
+    if not job.belongs_to(os.environ.get("WHETSTONE_NONCE", "")):
+        print("Another worker was started for this job; this one leaves.", file=sys.stderr)  # noqa: T201
+        return 3
     try:
         reporter = Reporter(job)
     except AppError as problem:

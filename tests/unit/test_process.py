@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from desktop_app import process
-from desktop_app.job_folder import ProcessIdentity
+from desktop_app.job_folder import JobFolder, ProcessIdentity
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 # A parent with a child, a grandchild in a session of its own, and one whose parent has gone.
@@ -160,3 +160,10 @@ def test_a_packaged_program_starts_helpers_outside_its_bundle(tmp_path: Path, mo
     assert process.own_command("--worker", "x") == [str(tmp_path / "Whetstone"), "--worker", "x"]
     (tmp_path / "whetstone-cli").touch()
     assert process.worker_command("finetune", Path("x")) == [str(tmp_path / "whetstone-cli"), "--worker", "x"]
+
+
+def test_only_the_worker_that_was_started_last_belongs_to_a_job(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    assert folder.belongs_to("") and not folder.belongs_to("a")
+    folder.write_process(process.identity_of(os.getpid(), "a"))
+    assert folder.belongs_to("") and folder.belongs_to("a") and not folder.belongs_to("b")
