@@ -227,9 +227,8 @@ class _Window:
         close_window()
 
     def _answer_raise(self, link: bool = False) -> dict[str, str]:
-        """Answer a second start: come forward, or tell a new link where there is no window."""
-        if not self.in_browser:
-            come_forward()
+        """Answer a second start: come forward if there is a window, and tell a new link if one is needed."""
+        come_forward()
         return {"link": self._link() if link or self.in_browser else ""}
 
     def _link(self) -> str:

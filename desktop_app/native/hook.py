@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .no_ipv6 import refuse_ipv6_sockets
+
 ORPHANED, FAILED = 3, 4  # exit codes of the window's process
 CLOSING_PATH = "/window/closing"
 DEBUG_PORT = "WHETSTONE_TEST_DEBUG_PORT"
@@ -68,6 +70,7 @@ def arm(port: int, token: str, log_file: str) -> WindowHook:
         return hook  # unpickled at home
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  (windowed programs have none on Windows)
     sys.stderr = sys.stderr or sys.stdout
+    refuse_ipv6_sockets()  # before any other thread, which would go without
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare_qt_environment(os.environ)
     import webview
