@@ -90,7 +90,10 @@ class FinetuneForm(Form[FinetuneSpec]):
         spec = self.draft()
         if spec is None or self.report is None or not self.report.rows:
             return None
-        rows = min(self.report.rows, spec.max_rows or self.report.rows)
+        in_file = (
+            self.report.rows if self.report.complete else self.report.extra.get("estimated_rows", self.report.rows)
+        )
+        rows = min(in_file, spec.max_rows or in_file)
         trained = max(1, rows - round(rows * spec.held_out))
         per_epoch = math.ceil(trained / (spec.batch_size * spec.gradient_accumulation))
         steps = max(1, math.ceil(per_epoch * spec.epochs))

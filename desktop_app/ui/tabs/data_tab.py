@@ -54,7 +54,7 @@ class _DataTab:
         if not state.data and self.files.paths:
             state.choose_data(self.files.paths[0])
         self.files.changed.subscribe(self._show)
-        ui.timer(_FOLLOW_S, self._show)
+        ui.timer(_FOLLOW_S, lambda: self._show(is_late=True))
         self._show()
 
     def _draw_empty(self) -> None:
@@ -67,13 +67,13 @@ class _DataTab:
             button("Choose a file", "o_folder_open", "primary", self._pick).mark("first-file")
             button("Use the demo's data", on_click=lambda: self._take(str(demo_dir() / "data.jsonl")))
 
-    def _show(self) -> None:
-        """Show the chosen file as it is known now; draws only what has changed."""
+    def _show(self, is_late: bool = False) -> None:
+        """Show the chosen file as it is known now; draws only what has changed, and no busy state for a moment."""
         state, files = self.state, self.files
         file = state.data
         report, is_busy = files.reports.get(file), file in files.being_read
         wanted = (file, report, is_busy, files.reading(file), tuple(files.paths))
-        if wanted == self._shown:
+        if wanted == self._shown or (is_busy and report is None and not is_late):
             return
         self._shown = wanted
         is_empty = not file and not files.paths

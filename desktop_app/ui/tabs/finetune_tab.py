@@ -146,7 +146,8 @@ class _FinetuneTab:
         steps, plan = self.form.steps(), self.plan.plan
         seconds = _time_from(self._earlier or (), steps, self.form.draft())
         self.plan_box.set_visibility(steps is not None or plan is not None)
-        self.steps.show("–" if steps is None else f"{steps:,}")
+        about = "≈ " if self.form.report is not None and not self.form.report.complete else ""
+        self.steps.show("–" if steps is None else f"{about}{steps:,}")
         self.time.show(
             f"≈ {duration_text(seconds)}" if seconds else "–", "as before" if seconds else "known once it runs"
         )

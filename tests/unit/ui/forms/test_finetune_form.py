@@ -228,3 +228,10 @@ def test_the_number_of_steps_is_told_beforehand(typed: dict[str, str], steps: in
     form.report = DataReport(path="/data/chats.jsonl", format="jsonl", layout="text", rows=100)
     form.values |= typed
     assert form.steps() == steps
+
+
+def test_steps_of_a_file_that_is_still_being_read_are_estimated() -> None:
+    form = filled()
+    extra = {"estimated_rows": 1000}
+    form.report = DataReport(path="/d", format="jsonl", layout="text", rows=10, complete=False, extra=extra)
+    assert form.steps() == 3 * 119
