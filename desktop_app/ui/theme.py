@@ -259,6 +259,7 @@ def _set_defaults() -> None:
     ui.select.default_props("options-dense dropdown-icon=unfold_more")
     ui.table.default_props("flat dense hide-bottom")
     ui.linear_progress.default_props("instant-feedback")
+    ui.tooltip.default_props("transition-duration=0")
 
 
 def stylesheet() -> str:

@@ -92,3 +92,13 @@ def test_focus_can_be_seen(browser: Any, address: str) -> None:
     )
     assert outline == ["solid", "2px"]
     page.close()
+
+
+def test_a_hint_goes_away_with_the_tab_it_was_on(browser: Any, address: str) -> None:
+    page, _ = opened(browser, address, "large")
+    page.keyboard.press("Control+6")
+    page.get_by_text("support-qwen-r8", exact=True).locator("visible=true").click()
+    page.get_by_role("button", name="Show in Jobs").click()
+    playwright.expect(page.locator(".q-tab--active")).to_contain_text("Jobs", timeout=PATIENCE_MS)
+    playwright.expect(page.locator(".q-tooltip")).to_have_count(0, timeout=PATIENCE_MS)
+    page.close()
