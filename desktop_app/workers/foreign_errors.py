@@ -114,7 +114,7 @@ def _adapter(error: BaseException) -> AppError | None:
             "Use 'all-linear', or names such as q_proj.",
             "target_modules",
         )
-    if "adapter on `lm_head` is not supported" in text:
+    if "PEFT adapter to `lm_head` is not supported" in text:
         return SpecError(
             "target_modules: the output layer lm_head cannot get an adapter.", "Leave it out.", "target_modules"
         )

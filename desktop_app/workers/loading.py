@@ -139,8 +139,8 @@ def odd_shapes_sentence(odd: list[str], shapes: dict[str, tuple[int, int]]) -> s
     """Say which layers stay in 16 bits because of their shape."""
     out_features, in_features = shapes[odd[0]]
     return (
-        f"{len(odd)} of {len(shapes)} linear layers stay in 16 bits, as the 4-bit kernel wants sizes in multiples "
-        f"of {_IN_MULTIPLE} (in) and {_OUT_MULTIPLE} (out): {_named(odd)} (the first: {in_features} by {out_features})."
+        f"{len(odd)} of {len(shapes)} linear layers are not quantized, because the 4-bit kernel wants multiples of "
+        f"{_IN_MULTIPLE} (in) and {_OUT_MULTIPLE} (out): {_named(odd)} (the first: {in_features} by {out_features})."
     )
 
 

@@ -57,7 +57,10 @@ def _ended(job: JobFolder, reporter: Reporter) -> int:
         reporter.emit(Cancelled)
         return 130
     except AppError as problem:
-        traceback.print_exc()
+        if problem.__cause__ is None:
+            print(problem, file=sys.stderr)  # noqa: T201  (this is the job's console log)
+        else:
+            traceback.print_exc()  # what a library said first
         reporter.emit(Failed, error=error_kind(problem), message=problem.message, hint=problem.hint)
         return 2
     except Exception as error:  # noqa: BLE001  the edge: a bug must end in an event and a traceback, not in silence

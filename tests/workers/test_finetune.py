@@ -1,0 +1,304 @@
+"""Fine-tuning the demo model for real: what it learns, what it leaves, what it obeys, what it survives."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.errors import SpecError, StorageError
+from desktop_app.job_folder import JobFolder, Request
+from desktop_app.process import helper_environment
+from desktop_app.result_folder import manifest_problems, read_manifest
+from desktop_app.workers.run import run_worker
+from tests.workers.running import (
+    DEMO_DATA,
+    DEMO_MODEL,
+    ROOT,
+    Ran,
+    fresh_python,
+    has_reached,
+    new_job,
+    run_job,
+    training,
+    when,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+ADAPTER = "adapter_model.safetensors"
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_lora_lowers_the_loss_on_rows_it_has_not_seen(tmp_path: Path, seed: int) -> None:
+    ran = run_job(tmp_path, **training(seed=seed, max_steps=25, learning_rate=2e-3, rank=16))
+    before, after = ran.last.summary["eval_loss_before"], ran.last.summary["eval_loss_after"]
+    assert after < 0.8 * before
+    told = [event.values["eval_loss"] for event in ran.of_kind("metric") if "eval_loss" in event.values]
+    assert told == [before, after]
+
+
+def test_a_training_tells_what_it_does_and_what_it_used(lora: Ran) -> None:
+    assert lora.code == 0
+    summary = lora.last.summary
+    assert summary["steps"] == 4
+    assert summary["held_out_rows"] == 18
+    assert summary["quantization"] == "none"
+    assert summary["dtype"] == summary["adapter_dtype"] == "float32"
+    assert summary["peak_bytes"] > 10**8
+    losses = [event for event in lora.of_kind("metric") if "loss" in event.values]
+    assert [event.step for event in losses] == [1, 2, 3, 4]
+    assert {"loss", "learning_rate", "grad_norm"} <= losses[-1].values.keys()
+    assert lora.of_kind("progress")[-1].done == 4
+    assert [event.step for event in lora.of_kind("checkpoint")] == [2, 4]
+    assert (lora.folder.machine_file).stat().st_size > 0
+
+
+def test_the_result_says_where_it_comes_from(lora: Ran) -> None:
+    assert manifest_problems(lora.result) == []
+    manifest = read_manifest(lora.result)
+    assert manifest["spec"]["rank"] == 8
+    assert len(manifest["source"]["headers_sha256"]) == len(manifest["data_fingerprint"]) == 64
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert (lora.result / "chat_template.jinja").read_text() == (DEMO_MODEL / "chat_template.jinja").read_text()
+    assert "eval_loss_after" in (lora.result / "README.md").read_text()
+    assert not list(lora.folder.path.glob(".*")), "nothing is left aside"
+    assert {path.name for path in lora.folder.checkpoints_dir.iterdir()} == {"step-2", "step-4"}
+
+
+def test_the_adapter_loads_in_plain_peft(lora: Ran) -> None:
+    program = """
+import sys
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(sys.argv[1]), sys.argv[2])
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[2])
+ids = tokenizer.apply_chat_template([{"role": "user", "content": "Where is the hammer?"}], add_generation_prompt=True,
+                                    return_tensors="pt", return_dict=True)
+print(tokenizer.decode(model.generate(**ids, max_new_tokens=8, do_sample=False)[0]))
+assert not any(name.startswith("desktop_app") for name in sys.modules)
+"""
+    out = subprocess.run(
+        fresh_python(program, str(DEMO_MODEL), str(lora.result)),
+        capture_output=True,
+        text=True,
+        env=helper_environment(1),
+        cwd=lora.result,
+        check=True,
+    )
+    assert "Where is the hammer?" in out.stdout
+
+
+def test_qlora_trains_on_four_bits_and_keeps_the_adapter_in_fp32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: asked.append(address))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *names, **more: asked.append(names) or [])
+    ran = run_job(tmp_path, **training(method="qlora", eval_steps=2))
+    assert ran.code == 0
+    assert asked == [], "nothing may reach for the network"
+    assert ran.last.summary["quantization"] == "NF4 (4 bits)"
+    assert ran.last.summary["adapter_dtype"] == "float32"
+    assert ran.last.summary["eval_loss_after"] < ran.last.summary["eval_loss_before"]
+    assert all(tensor.dtype == torch.float32 for tensor in load_file(ran.result / ADAPTER).values())
+
+
+def test_measuring_between_steps_does_not_change_the_training(tmp_path: Path) -> None:
+    """On some CPUs bitsandbytes repacks 4-bit weights while measuring, and gradients are wrong afterwards."""
+    adapters = [
+        load_file(run_job(tmp_path, **training(method="qlora", eval_steps=steps)).result / ADAPTER)
+        for steps in (None, 1)
+    ]
+    assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
+
+
+def test_our_tokens_train_the_same_adapter_as_trls_own_path(tmp_path: Path) -> None:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+    from trl import SFTConfig, SFTTrainer
+
+    ours = run_job(tmp_path, **training(held_out=0, dropout=0.05, seed=5, save_steps=None))
+    set_seed(5)
+    rows = [json.loads(line) for line in DEMO_DATA.read_text(encoding="utf-8").splitlines()]
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(DEMO_MODEL, dtype=torch.float32),
+        args=SFTConfig(
+            output_dir=str(tmp_path / "trl"),
+            per_device_train_batch_size=2,
+            gradient_accumulation_steps=4,
+            max_steps=4,
+            learning_rate=1e-3,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.03,
+            max_length=128,
+            seed=5,
+            assistant_only_loss=True,
+            bf16=False,
+            use_cpu=True,
+            activation_checkpointing=False,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(DEMO_MODEL),
+        peft_config=LoraConfig(
+            r=8, lora_alpha=32, lora_dropout=0.05, target_modules="all-linear", task_type="CAUSAL_LM"
+        ),
+    )
+    trainer.train()
+    trainer.model.save_pretrained(tmp_path / "plain")
+    written, plain = load_file(ours.result / ADAPTER), load_file(tmp_path / "plain" / ADAPTER)
+    assert written.keys() == plain.keys()
+    assert all(torch.equal(written[name], plain[name]) for name in plain)
+
+
+def test_stop_and_save_keeps_what_was_learned(tmp_path: Path) -> None:
+    job = new_job(tmp_path, **training(max_steps=5000))
+    when(has_reached(job, 2), lambda: job.ask(Request.STOP))
+    ran = Ran(job, run_worker(job.path))
+    assert ran.code == 0
+    assert ran.last.stopped_early
+    assert 2 <= ran.last.summary["steps"] < 5000
+    assert ran.of_kind("checkpoint")[-1].step == ran.last.summary["steps"]
+    assert manifest_problems(ran.result) == []
+
+
+def test_cancel_leaves_no_result(tmp_path: Path) -> None:
+    job = new_job(tmp_path, **training(max_steps=5000))
+    when(has_reached(job, 1), lambda: job.ask(Request.CANCEL))
+    ran = Ran(job, run_worker(job.path))
+    assert ran.code == 130
+    assert ran.last.kind == "cancelled"
+    assert not (job.path / "result").exists()
+    assert not list(job.path.glob(".result*"))
+
+
+def test_a_pause_holds_between_steps(tmp_path: Path) -> None:
+    job = new_job(tmp_path, **training(max_steps=6))
+    job.ask(Request.PAUSE)
+    is_held = lambda: any(event.kind == "paused" for event in job.read_events().events)  # noqa: E731
+    when(is_held, lambda: (time.sleep(0.5), job.take_back(Request.PAUSE)))
+    ran = Ran(job, run_worker(job.path))
+    assert ran.code == 0
+    kinds = [event.kind for event in ran.events if event.kind in ("paused", "resumed")]
+    assert kinds == ["paused", "resumed"]
+    paused, resumed = ran.of_kind("paused")[0], ran.of_kind("resumed")[0]
+    assert resumed.time - paused.time > 0.4
+    assert not [event for event in ran.of_kind("metric") if paused.time < event.time < resumed.time]
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    spec = training(max_steps=8, save_steps=2, dropout=0.1)
+    whole = run_job(tmp_path, **spec)
+    job = new_job(tmp_path, **spec)
+    command = [sys.executable, str(ROOT / "main.py"), "--worker", str(job.path)]
+    with job.console_file.open("wb") as console:
+        worker = subprocess.Popen(command, env=helper_environment(1), stdout=console, stderr=console)
+        when(has_reached(job, 5), worker.kill)
+        assert worker.wait(240) == -signal.SIGKILL
+    assert job.read_events().events[-1].kind not in ("succeeded", "failed", "cancelled")
+    ran = Ran(job, run_worker(job.path))
+    assert ran.code == 0
+    assert any("Going on from the checkpoint at step" in event.text for event in ran.of_kind("notice"))
+    assert [event.seq for event in ran.events] == list(range(len(ran.events)))
+    one, other = load_file(whole.result / ADAPTER), load_file(ran.result / ADAPTER)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert whole.last.summary["tokens"] == ran.last.summary["tokens"]
+
+
+def test_a_damaged_checkpoint_is_passed_over(lora: Ran, tmp_path: Path) -> None:
+    again = JobFolder(tmp_path / "again")
+    shutil.copytree(lora.folder.path, again.path)
+    shutil.rmtree(again.path / "result")
+    with (again.checkpoints_dir / "step-4" / "optimizer.pt").open("r+b") as stream:
+        stream.truncate(100)
+    ran = Ran(again, run_worker(again.path))
+    assert ran.code == 0
+    said = " ".join(event.text for event in ran.of_kind("notice"))
+    assert "step-4 is damaged" in said
+    assert "checkpoint at step 2" in said
+    one, other = load_file(lora.result / ADAPTER), load_file(ran.result / ADAPTER)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_checkpoint_of_other_data_is_refused(lora: Ran, tmp_path: Path) -> None:
+    again = JobFolder(tmp_path / "again")
+    shutil.copytree(lora.folder.path, again.path)
+    shutil.rmtree(again.path / "result")
+    raw = json.loads(again.spec_file.read_text())
+    again.spec_file.write_text(json.dumps({**raw, "max_rows": 100}))
+    ran = Ran(again, run_worker(again.path))
+    assert (ran.code, ran.last.error) == (2, "data")
+    assert "not those that this training began with" in ran.last.message
+
+
+@pytest.mark.parametrize("damage", ["zero", "nan", "shuffled", "truncated", "missing"])
+def test_a_spoiled_adapter_is_not_shown(lora: Ran, tmp_path: Path, damage: str) -> None:
+    from desktop_app.workers.adapter_result import Trained, check_adapter, with_adapter
+    from desktop_app.workers.loading import load_model
+    from desktop_app.workers.measure import first_logits
+
+    def fresh_base() -> Any:
+        return load_model(DEMO_MODEL, torch.device("cpu"), torch.float32)
+
+    folder = tmp_path / "adapter"
+    shutil.copytree(lora.result, folder)
+    tensors = load_file(folder / ADAPTER)
+    row = {"input_ids": list(range(40)), "labels": list(range(40))}
+    logits = first_logits(with_adapter(fresh_base(), folder), row)
+    trained = Trained(tensors={name: tensor.clone() for name, tensor in tensors.items()}, row=row, logits=logits)
+    assert check_adapter(folder, trained, fresh_base).keys() == {"tensors", "reload"}
+    b_names = sorted(name for name in tensors if "lora_B" in name and "q_proj" in name)
+    if damage == "zero":
+        tensors = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+    elif damage == "nan":
+        tensors[b_names[0]][0, 0] = float("nan")
+    elif damage == "shuffled":
+        tensors[b_names[0]], tensors[b_names[1]] = tensors[b_names[1]], tensors[b_names[0]]
+    elif damage == "missing":
+        del tensors[b_names[0]]
+    save_file(tensors, folder / ADAPTER, metadata={"format": "pt"})
+    if damage == "truncated":
+        (folder / ADAPTER).write_bytes((folder / ADAPTER).read_bytes()[:-1000])
+    from safetensors import SafetensorError
+
+    with pytest.raises((StorageError, SafetensorError)):
+        check_adapter(folder, trained, fresh_base)
+
+
+@pytest.mark.parametrize("name", ["loss", "grad_norm"])
+def test_numbers_that_are_none_stop_the_training(name: str, lora: Ran, tmp_path: Path) -> None:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from desktop_app.workers.checkpoints import Checkpoints
+    from desktop_app.workers.reporter import Reporter
+    from desktop_app.workers.training_voice import TrainingVoice
+
+    job = JobFolder(tmp_path)
+    reporter = Reporter(job)
+    spec = FinetuneSpec(**training())
+    voice = TrainingVoice(spec, reporter, Checkpoints(job, reporter, ""), None)
+    state = TrainerState(global_step=7, max_steps=9)
+    logs = {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 0.1, name: float("nan")}
+    with pytest.raises(SpecError, match="no longer a number at step 7"):
+        voice.on_log(TrainingArguments(output_dir=str(tmp_path)), state, TrainerControl(), logs)
+    reporter.close()
+
+
+def test_a_model_172_wide_trains_in_four_bits(odd_model: Path, tmp_path: Path) -> None:
+    ran = run_job(tmp_path, **training(model=str(odd_model), method="qlora", max_steps=2))
+    assert ran.code == 0
+    said = " ".join(event.text for event in ran.of_kind("notice"))
+    assert "6 of 15 linear layers are not quantized" in said
+    assert "mlp.gate_proj, mlp.up_proj, mlp.down_proj" in said
