@@ -3,37 +3,19 @@
 import asyncio
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nicegui import ui
 from nicegui.testing import User
 
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import JobState
 from desktop_app.errors import HardwareError
 from desktop_app.ui.tab_list import Tab
 from desktop_app.ui.window import draw_window
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.fake_service import FakeService, laptop_sample
-
-
-def job(number: int, state: JobState = JobState.RUNNING, **more: object) -> Job:
-    """Return a row as the supervisor writes it."""
-    spec = {"kind": "finetune", "model": "/models/tiny", "data": "/data/notes.jsonl"}
-    plain = Job(
-        id=f"20260101-12000{number}-notes-{number}",
-        kind="finetune",
-        name=f"notes-{number}",
-        state=state,
-        method="lora",
-        model="/models/tiny",
-        data="/data/notes.jsonl",
-        spec=spec,
-        created=1_760_000_000.0 + number,
-        summary={},
-    )
-    return replace(plain, **more)
+from tests.fakes.index_row import job
 
 
 def tabs(drawn: list[str]) -> list[Tab]:
