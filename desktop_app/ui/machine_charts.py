@@ -68,7 +68,7 @@ class MachineCharts:
             self._span = ui.label("").classes("t-small c-3 whitespace-nowrap")
             for name in ("GPU", "GPU memory", "CPU", "RAM"):
                 self._rows[name] = self._draw_row(name)
-            self._no_gpu = ui.label("").classes("t-small c-3")
+            self._no_gpu = ui.label("").classes("t-small c-3 min-w-[140px]")
 
     def set_wide(self, is_wide: bool) -> None:
         """Put the charts side by side over the whole width, for a job without a loss curve."""
