@@ -19,7 +19,7 @@ from desktop_app.jobs.row import after_event, queued_row, row_from_folder
 from desktop_app.jobs.supervisor import unfinished_folders
 from desktop_app.paths import jobs_dir, logs_dir
 
-from .text import duration_text, json_text, number_text, printable, progress_text
+from .text import duration_text, figure_text, json_text, printable, progress_text
 
 _LOOK_S = 0.1
 _LINE_EVERY_S = 2.0  # plain output, for logs
@@ -183,7 +183,8 @@ class _Terminal:
         took = f" after {duration_text(job.duration_s)}" if job.duration_s is not None else ""
         print(printable(f"Ended well{took}. Result: {job.result}"))
         for name, value in job.summary.items():
-            print(printable(f"  {name.replace('_', ' ')}: {number_text(value)}"))
+            if value is not None:
+                print(printable("  " + ": ".join(figure_text(name, value))))
         sys.stdout.flush()
 
     def _draw(self, job: Job) -> None:

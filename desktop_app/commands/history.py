@@ -12,7 +12,7 @@ from desktop_app.jobs.verdict import console_tail
 from desktop_app.paths import index_file, jobs_dir
 from desktop_app.storage.index import Index
 
-from .text import duration_text, json_text, number_text, printable, progress_text, time_text
+from .text import duration_text, figure_text, json_text, printable, progress_text, time_text
 
 _MOST_NAMED = 5
 _DONE_WORDS = {
@@ -59,7 +59,7 @@ def print_job(prefix: str, as_json: bool) -> int:
         ("started", time_text(job.started)),
         ("took", "" if job.duration_s is None else duration_text(job.duration_s)),
         ("result", job.result),
-        *((name.replace("_", " "), number_text(value)) for name, value in job.summary.items()),
+        *(figure_text(name, value) for name, value in job.summary.items() if value is not None),
         ("note", job.note),
         ("folder", str(folder.path)),
     ]

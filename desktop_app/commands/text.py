@@ -32,6 +32,13 @@ def number_text(value: object) -> str:
     return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
+def figure_text(name: str, value: object) -> tuple[str, str]:
+    """Say a figure of a summary by its name, whose ending tells the unit."""
+    if name.endswith("_bytes") and isinstance(value, int | float):
+        return name.removesuffix("_bytes").replace("_", " "), size_text(value)
+    return name.replace("_", " "), number_text(value)
+
+
 def time_text(unix_s: float | None) -> str:
     """Say a moment in the computer's own time zone; '' if there is none."""
     return "" if unix_s is None else f"{datetime.fromtimestamp(unix_s):%Y-%m-%d %H:%M}"

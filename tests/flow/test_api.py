@@ -9,7 +9,6 @@ import pytest
 
 from desktop_app.domain.job import JobState
 from desktop_app.paths import api_file
-from tests.fakes.model_files import write_llama
 from tests.flow.bench import Bench
 from tests.flow.program import Program, Script
 
@@ -87,9 +86,11 @@ def test_what_does_not_exist_is_told_in_words(script: Script) -> None:
 
 
 def test_model_facts(script: Script, bench: Bench) -> None:
+    config = (bench.model / "config.json").read_text()
+    (bench.model / "config.json").unlink()
     status, problem = script.call("GET", f"/models/facts?path={bench.model}")
     assert status == 422 and problem["error"] == "model"
-    write_llama(bench.model)
+    (bench.model / "config.json").write_text(config)
     status, facts = script.call("GET", f"/models/facts?path={bench.model}")
     assert status == 200 and facts["architecture"] == "LlamaForCausalLM"
 

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from desktop_app.commands.text import duration_text, json_text, number_text, printable, progress_text, size_text
+from desktop_app.commands.text import (
+    duration_text,
+    figure_text,
+    json_text,
+    number_text,
+    printable,
+    progress_text,
+    size_text,
+)
 from desktop_app.domain.job import Job, JobState
 
 
@@ -35,6 +43,12 @@ def test_sizes(size: float, text: str) -> None:
 )
 def test_figures(value: object, text: str) -> None:
     assert number_text(value) == text
+
+
+def test_figures_by_name() -> None:
+    assert figure_text("peak_bytes", 515_000_000) == ("peak", "515.0 MB")
+    assert figure_text("eval_loss_after", 1.23456) == ("eval loss after", "1.235")
+    assert figure_text("worst_bytes", None) == ("worst bytes", "None")
 
 
 def test_progress_says_only_what_is_known() -> None:
