@@ -20,7 +20,7 @@ from .event_feed import EventFeed
 from .job_actions import RESUME, actions_of, perform
 from .job_deletion import delete_job
 from .job_figures import Fact, report_text, settings, summary_figures
-from .job_result import copy_path, draw_checks, show_folder
+from .job_result import copy_path, draw_checks, draw_facts, show_folder
 from .log_view import LogView
 from .loss_chart import LossChart
 from .result_saving import save_elsewhere
@@ -125,10 +125,12 @@ class JobDetail:
 
     def _draw_figures(self, job: Job) -> None:
         facts = [Fact("Time", duration_text(job.duration_s))] if job.duration_s is not None else []
-        facts += summary_figures(job.summary)
+        main, others = summary_figures(job.summary)
         with figure_row().classes("gap-x-5"):
-            for fact in facts:
+            for fact in [*facts, *main]:
                 Figure(fact.name, fact.value, fact.note)
+        if others:
+            draw_facts(others)
 
     def _draw_result(self, job: Job) -> None:
         with ui.column().classes("w-full gap-1"):
@@ -144,10 +146,10 @@ class JobDetail:
         changed, usual = settings(job)
         with ui.column().classes("w-full gap-1"):
             ui.label("Settings").classes("t-lead")
-            _draw_facts(changed)
+            draw_facts(changed)
             if usual:
                 with ui.expansion(f"{len(usual)} at their default").classes("w-full quiet-expansion"):
-                    _draw_facts(usual)
+                    draw_facts(usual)
 
     def _draw_note(self, job: Job) -> None:
         async def save(event: events.ValueChangeEventArguments) -> None:
@@ -204,14 +206,3 @@ class JobDetail:
             await run.io_bound(do, *arguments)
         except AppError as error:
             self._problem.show(error)
-
-
-def _draw_facts(facts: list[Fact]) -> None:
-    with ui.element("dl").classes("grid w-full gap-x-3 gap-y-1").style("grid-template-columns: auto minmax(0, 1fr)"):
-        for fact in facts:
-            with ui.element("dt").classes("c-3"):
-                name = ui.label(fact.name)
-            if fact.about:
-                hint(name, fact.about)
-            with ui.element("dd").classes("min-w-0 text-right"):
-                ui.label(fact.value).classes("truncate").props["title"] = fact.note

@@ -6,6 +6,7 @@ Works on a job and its record alone; draws nothing.
 import json
 import platform
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from desktop_app import __version__
@@ -22,10 +23,25 @@ _LABELS = {
     "learning_rate": "Learning rate",
     "grad_norm": "Gradient norm",
     "mean_kl": "Divergence (KL)",
-    "kl": "Divergence (KL)",
-    "nf4": "NF4",
     "seconds": "Time",
+    "peak": "Peak memory",
+    "dtype": "Number format",
+    "tokens_per_s": "Tokens per second",
+    "top1_agreement": "Same next token",
 }
+_MAIN_FIGURES = (
+    "eval_loss_before",
+    "eval_loss_after",
+    "final_loss",
+    "loss",
+    "perplexity",
+    "mean_kl",
+    "size_before_bytes",
+    "size_after_bytes",
+    "adapter_bytes",
+    "mean_relative_error",
+)
+_PATHS = ("model", "data", "reference", "output")
 _UNITS = (("_bytes", size_text), ("_s", duration_text), ("_seconds", duration_text))
 
 
@@ -99,7 +115,7 @@ def headline(job: Job, share: float | None, eta_s: float | None, now_s: float) -
 
 def label(name: str) -> str:
     """Say the name of a metric, a setting or a figure as words: 'eval_loss_before' -> 'Evaluation loss before'."""
-    for suffix, _ in _UNITS:
+    for suffix, _ in () if name in _LABELS else _UNITS:
         name = name.removesuffix(suffix)
     if name in _LABELS:
         return _LABELS[name]
@@ -107,19 +123,18 @@ def label(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def summary_figures(summary: dict[str, Any]) -> list[Fact]:
-    """Turn the figures that a worker left for the history into words; what is empty is left out."""
-    return [Fact(label(name), _value_text(name, value)) for name, value in summary.items() if value not in (None, "")]
+def summary_figures(summary: dict[str, Any]) -> tuple[list[Fact], list[Fact]]:
+    """Turn what a worker measured into words: the figures that tell whether it was worth it, then the others.
 
-
-_PATHS = ("model", "data", "reference", "output")
+    What is empty is left out; a figure of a later version counts among the others.
+    """
+    known = {name: value for name, value in summary.items() if value not in (None, "")}
+    main = [Fact(label(name), _value_text(name, known[name])) for name in _MAIN_FIGURES if name in known]
+    return main, [Fact(label(name), _value_text(name, known[name])) for name in known if name not in _MAIN_FIGURES]
 
 
 def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
-    """Return the settings that were changed, then those that stand at their default (which `about` explains).
-
-    Paths are told by their last part; the whole value is the note.
-    """
+    """Return the settings that were changed, then those at their default; `note` holds the whole path of a name."""
     kind = SPEC_TYPES.get(job.kind)
     changed: list[Fact] = []
     usual: list[Fact] = []
@@ -130,9 +145,9 @@ def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
         about = (field.description or "") if field is not None else ""
         default = field.get_default(call_default_factory=True) if field is not None else None
         is_usual = field is not None and not field.is_required() and _plain(default) == _plain(value)
-        text = _setting_text(value)
-        shown = text.replace("\\", "/").rsplit("/", 1)[-1] if name in _PATHS else text
-        (usual if is_usual else changed).append(Fact(label(name), shown, text, about))
+        is_path = name in _PATHS and isinstance(value, str)
+        text = PurePath(value.replace("\\", "/")).name or value if is_path else _setting_text(value)
+        (usual if is_usual else changed).append(Fact(label(name), text, value if is_path else "", about))
     return changed, usual
 
 

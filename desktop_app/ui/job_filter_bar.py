@@ -37,8 +37,9 @@ class JobFilterBar:
         if self._search is not None:
             self._search.set_visibility(is_shown)
 
-    def draw_chips(self, classes: str = "") -> None:
+    def draw_chips(self, classes: str = "", with_kinds: bool = True) -> None:
         """Make the place for the chips; `count` fills it."""
+        self._with_kinds = with_kinds
         self._chips = ui.row().classes(f"items-center gap-2 {classes}")
 
     def count(self, jobs: Sequence[Job]) -> None:
@@ -51,11 +52,11 @@ class JobFilterBar:
         self._chips.clear()
         with self._chips:
             shown_kinds = [kind for kind in KIND_NAMES if kinds[kind] or kind in self._kinds]
-            for kind in shown_kinds if len(shown_kinds) > 1 else ():
-                self._draw_chip(f"{KIND_NAMES[kind]} {kinds[kind]:,}", kind, self._kinds)
-            shown_states = [state for state in JobState if states[state] or state in self._states]
-            if len(shown_kinds) > 1 and shown_states:
+            if self._with_kinds and len(shown_kinds) > 1:
+                for kind in shown_kinds:
+                    self._draw_chip(f"{KIND_NAMES[kind]} {kinds[kind]:,}", kind, self._kinds)
                 ui.element("span").classes("rule-l h-4 mx-1")
+            shown_states = [state for state in JobState if states[state] or state in self._states]
             for state in shown_states:
                 self._draw_chip(f"{state.value.capitalize()} {states[state]:,}", state, self._states)
 

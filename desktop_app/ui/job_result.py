@@ -7,7 +7,7 @@ from desktop_app.domain.job import Job
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
 
-from .job_figures import label, summary_figures
+from .job_figures import Fact, label, summary_figures
 from .run_record import RunRecord
 from .widgets.button import button, icon_button
 from .widgets.figure import Figure, figure_row
@@ -20,13 +20,17 @@ def draw_result(job: Job, record: RunRecord) -> None:
         return
     with ui.column().classes("box w-full gap-3 p-3"):
         draw_place(job.result)
-        facts = summary_figures(job.summary)
-        if facts:
+        main, others = summary_figures(job.summary)
+        if main:
             with figure_row():
-                for fact in facts:
+                for fact in main:
                     Figure(fact.name, fact.value, fact.note)
         if isinstance(record.end, Succeeded):
-            draw_checks(record.end)
+            with ui.column().classes("w-full gap-0"):
+                draw_checks(record.end)
+        if others:
+            with ui.expansion("More figures").classes("w-full max-w-[420px] quiet-expansion"):
+                draw_facts(others)
 
 
 def draw_place(result: str) -> None:
@@ -48,6 +52,18 @@ def draw_checks(end: Succeeded) -> None:
             ui.icon("o_check").classes("c-good text-[14px] self-center").props('role=img aria-label="verified"')
             ui.label(label(name)).classes("whitespace-nowrap")
             ui.label(finding).classes("c-3 min-w-0 break-words")
+
+
+def draw_facts(facts: list[Fact]) -> None:
+    """List names and values in two columns."""
+    with ui.element("dl").classes("grid w-full gap-x-3 gap-y-1").style("grid-template-columns: auto minmax(0, 1fr)"):
+        for fact in facts:
+            with ui.element("dt").classes("c-3"):
+                name = ui.label(fact.name)
+            if fact.about:
+                hint(name, fact.about)
+            with ui.element("dd").classes("min-w-0 text-right"):
+                ui.label(fact.value).classes("truncate").props["title"] = fact.note or fact.value
 
 
 async def show_folder(result: str) -> None:

@@ -98,7 +98,14 @@ def progress_share(job: Job) -> float | None:
     """How far the job is, 0 to 1; None while nobody knows."""
     if job.state is JobState.SUCCEEDED:
         return 1.0
-    return min(1.0, max(0.0, job.done / job.total)) if job.total > 0 else None
+    if job.total <= 0 or not is_main_unit(job.kind, job.unit):
+        return None
+    return min(1.0, max(0.0, job.done / job.total))
+
+
+def is_main_unit(kind: str, unit: str) -> bool:
+    """Whether progress in this unit is the job's own; a fine-tuning also counts the tensors that it loads first."""
+    return kind != "finetune" or unit in ("step", "")
 
 
 def _progress_text(job: Job, share: float | None) -> str:

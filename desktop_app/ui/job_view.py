@@ -17,7 +17,7 @@ from .event_feed import EventFeed
 from .job_actions import Action, actions_of, perform
 from .job_figures import Fact, headline, report_text, run_figures
 from .job_result import draw_result
-from .job_rows import method_text, model_name, progress_share
+from .job_rows import is_main_unit, method_text, model_name, progress_share
 from .log_view import LogView
 from .loss_chart import LossChart
 from .machine_charts import MachineCharts
@@ -29,7 +29,7 @@ from .widgets.job_dot import job_state
 from .wording import duration_text, time_left_text
 
 _LOW = "[@media(max-height:700px)]"  # a low window: the charts give way so that some log lines stay
-_CHARTS = f"w-full gap-4 no-wrap grow items-stretch min-h-[180px] {_LOW}:min-h-[128px]"
+_TALL = f"grow min-h-[180px] {_LOW}:min-h-[128px]"
 _BODY = f"w-full grow min-h-0 overflow-y-auto gap-4 px-4 pb-4 pt-2 no-wrap {_LOW}:gap-3"
 _NO_LOG = {JobState.QUEUED: "Starts when it is its turn.", JobState.RUNNING: "Nothing printed yet."}
 
@@ -94,7 +94,7 @@ class JobView:
             self._bar = ui.linear_progress(0, show_value=False, size="6px").props('aria-label="Progress"')
         self._figure_row = figure_row().classes("justify-between shrink-0")
         self._result = ui.column().classes("w-full gap-0 shrink-0")
-        with ui.row().classes(_CHARTS) as self._charts:
+        with ui.row().classes("w-full gap-4 no-wrap items-stretch") as self._charts:
             self._loss = LossChart("grow")
             self._machine_charts = MachineCharts("w-[248px] shrink-0 max-[999px]:w-[200px]")
         self._notices = ui.column().classes("w-full gap-1 shrink-0")
@@ -104,7 +104,7 @@ class JobView:
         record, now_s = feed.record, time.time()
         self._once(self._buttons, (job.id, job.state, bool(record.checkpoints)), lambda: self._draw_buttons(job, feed))
         self._once(self._banner, (job.id, job.state, job.message), lambda: self._draw_banner(job, feed))
-        self._once(self._state, (job.state,), lambda: job_state(job.state))
+        self._once(self._state, (job.state,), lambda: None if job.state.is_terminal else job_state(job.state))
         self._once(self._result, (job.id, job.result, record.end is not None), lambda: draw_result(job, record))
         notices = tuple(notice.text for notice in record.notices)
         self._once(self._notices, (job.id, notices), lambda: _draw_notices(feed))
@@ -115,7 +115,7 @@ class JobView:
         has_loss = bool(record.metrics.get("loss")) or job.kind == "finetune"
         self._loss.set_visibility(has_loss)
         self._machine_charts.set_wide(not has_loss)
-        self._charts.classes(add="grow" if has_loss else "", remove="" if has_loss else "grow")
+        self._charts.classes(add=_TALL if has_loss else "shrink-0", remove="shrink-0" if has_loss else _TALL)
         total = record.progress.total if record.progress is not None and record.progress.unit == "step" else 0
         await self._loss.show(record, total)
 
@@ -123,7 +123,7 @@ class JobView:
         progress = feed.record.progress
         is_going = job.state in (JobState.RUNNING, JobState.PAUSED)
         share, eta_s = progress_share(job), job.eta_s
-        if is_going and progress is not None and progress.total:
+        if is_going and progress is not None and progress.total and is_main_unit(job.kind, progress.unit):
             share, eta_s = min(1.0, progress.done / progress.total), progress.eta_s or eta_s
         big, lead, small = headline(job, share, eta_s, now_s)
         stage = feed.record.stage if job.state is JobState.RUNNING else ""

@@ -90,7 +90,6 @@ export default {
         const part = lines.slice(start, start + BLOCK_LINES - block.lines);
         block.node.appendData(part.join("\n") + "\n");
         block.lines += part.length;
-        block.element.style.containIntrinsicHeight = `auto ${18 * block.lines}px`; // a guess while out of sight
         start += part.length;
       }
       let total = this.blocks.reduce((sum, block) => sum + block.lines, 0);

@@ -72,7 +72,7 @@ class MachineCharts:
 
     def set_wide(self, is_wide: bool) -> None:
         """Put the charts side by side over the whole width, for a job without a loss curve."""
-        wide = f"w-full flex-row h-[96px] {_LOW}:h-auto gap-4"
+        wide = f"w-full flex-row items-stretch h-[96px] {_LOW}:h-auto gap-4 shrink-0"
         self._box.classes(add=wide if is_wide else self._narrow, remove=self._narrow if is_wide else wide)
 
     def show_now(self, samples: Sequence[MachineSample]) -> None:
@@ -98,6 +98,7 @@ class MachineCharts:
         problem = samples[-1].gpu_problem if samples else ""
         has_gpu = not samples or bool(samples[-1].gpus)
         self._no_gpu.set_text(problem or ("" if has_gpu else "No NVIDIA GPU in this computer."))
+        self._no_gpu.set_visibility(bool(self._no_gpu.text))
         found = {trace.name: trace for trace in traces(samples)}
         for name, (row, now, about, chart) in self._rows.items():
             trace = found.get(name)

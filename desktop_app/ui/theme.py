@@ -221,7 +221,7 @@ METERS = """
 LOGS = """
   .log-lines { overflow: auto; font: 12px/18px var(--mono); padding: 6px 12px; color: var(--ink-2) }
   .log-lines:focus-visible { outline-offset: -2px }
-  .log-block { white-space: pre-wrap; overflow-wrap: anywhere; content-visibility: auto }
+  .log-block { white-space: pre-wrap; overflow-wrap: anywhere }
   ::highlight(log-found) { background-color: var(--accent-soft); color: var(--ink) }
   ::highlight(log-current) { background-color: var(--accent); color: var(--on-accent) }
   .log-search .q-field__control, .log-search .q-field__marginal { height: 24px !important; min-height: 24px !important }

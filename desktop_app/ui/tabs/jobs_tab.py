@@ -53,7 +53,7 @@ class JobsTab:
         self.is_stale = False
         self.bar = JobFilterBar(self._show_jobs)
         with TitleBar("Jobs") as title:
-            self.bar.draw_chips("no-wrap max-[999px]:hidden")
+            self.bar.draw_chips("no-wrap max-[999px]:hidden", with_kinds=False)
             self.bar.draw_search("the jobs")
         self.title = title
         self.problem = BannerPlace()

@@ -45,11 +45,11 @@ def test_the_figures_of_a_quantization_are_bytes() -> None:
 
 
 def test_changed_settings_stand_first() -> None:
-    spec = FinetuneSpec(model="/m", data="/d", rank=8, max_length=2048)
+    spec = FinetuneSpec(model="C:\\models\\my model", data="/d/rows.jsonl", rank=8, max_length=2048)
     changed, usual = settings(replace(PLAIN, spec=spec.model_dump(mode="json")))
     assert {fact.name: fact.value for fact in changed} == {
-        "Model": "/m",
-        "Data": "/d",
+        "Model": "my model",
+        "Data": "rows.jsonl",
         "Rank": "8",
         "Max length": "2,048",
     }
@@ -65,16 +65,13 @@ def test_settings_of_another_version_are_shown_as_they_are() -> None:
 
 
 def test_summaries_have_words_and_units() -> None:
-    facts = summary_figures(
+    main, others = summary_figures(
         {"eval_loss_before": 2.04, "adapter_bytes": 73_911_112, "train_s": 95, "note": "", "ok": True}
     )
-    assert [(fact.name, fact.value) for fact in facts] == [
-        ("Evaluation loss before", "2.040"),
-        ("Adapter", "74 MB"),
-        ("Train", "95 s"),
-        ("Ok", "yes"),
-    ]
+    assert [(fact.name, fact.value) for fact in main] == [("Evaluation loss before", "2.040"), ("Adapter", "74 MB")]
+    assert [(fact.name, fact.value) for fact in others] == [("Train", "95 s"), ("Ok", "yes")]
     assert label("grad_norm") == "Gradient norm"
+    assert label("tokens_per_s") == "Tokens per second"
 
 
 def test_how_it_stands() -> None:
