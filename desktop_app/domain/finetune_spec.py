@@ -81,7 +81,9 @@ class FinetuneSpec(Value):
     )
     logging_steps: int = Field(1, ge=1, le=100_000, description="Steps between two points of the loss curve.")
     eval_steps: int | None = Field(None, ge=1, description="Steps between two measurements on the held-out examples.")
-    save_steps: int | None = Field(None, ge=1, description="Steps between two checkpoints.")
+    save_steps: int | None = Field(
+        None, ge=1, description="Steps between two checkpoints; every five minutes unless said."
+    )
     output: str | None = Field(None, description="Folder for the result; inside the job's own folder unless said.")
 
     @model_validator(mode="after")
