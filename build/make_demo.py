@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the demo: train the tiny model of `desktop_app/demo/model/` from nothing and write `data.jsonl` beside it.
+"""Make the demo, `desktop_app/demo/`: train the tiny model from nothing and write the conversations beside it.
 
 Everything comes from `demo_text.py` and fixed seeds; one thread, so that the same machine makes the same weights.
 Takes about ten minutes on one core. The layers' sizes are multiples of 64, as 4-bit kernels want them.
@@ -60,7 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    folder = arguments.out / "model"
+    folder = arguments.out / "lindow-1.8m"
     documents = list(pretraining_text(SEED))
     chats = list(pretraining_chats(SEED))
     tokenizer = make_tokenizer([*documents, *(turn["content"] for chat in chats for turn in chat["messages"])])
@@ -71,7 +71,7 @@ def main() -> None:
     tokenizer.save_pretrained(folder)
     figures = {"parameters": model.num_parameters(), "tokens": len(stream), "steps": arguments.steps, "loss": loss}
     (folder / "README.md").write_text(CARD.format(**figures), encoding="utf-8")
-    write_rows(arguments.out / "data.jsonl")
+    write_rows(arguments.out / "lindow_chats.jsonl")
     for path in sorted(arguments.out.rglob("*")):
         if path.is_file():
             path.chmod(0o644)

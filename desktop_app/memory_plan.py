@@ -155,8 +155,7 @@ class _Count:
     def finetune(self, spec: FinetuneSpec) -> tuple[list[Term], int]:
         in_four_bits = spec.method == "qlora" and not self.is_quantized
         adapter = lora_parameters(self.shape, spec.rank, spec.target_modules)
-        # trl keeps adapters of quantized models in 16 bits, others in 32 (seen with trl 1.16 on the CPU).
-        size = 2 if spec.method == "qlora" or self.is_quantized else 4
+        size = 4  # NOTE: workers keep adapters in fp32, of quantized models too, so that a resumed run is the same run
         activations = self._activations(spec)
         logits = self._training_logits(spec.batch_size * spec.max_length)
         gradients = Term(name="Gradients", bytes=adapter * size, formula=f"{adapter:,} weights × {size} bytes")

@@ -63,8 +63,18 @@ def program_root() -> Path:
 
 
 def demo_dir() -> Path:
-    """The tiny model (`model/`) and data file (`data.jsonl`) that ship with the program."""
+    """What ships with the program so that everything can be tried in a minute, offline."""
     return program_root() / "desktop_app" / "demo"
+
+
+def demo_model() -> Path:
+    """The tiny model: it knows one made-up village, Lindow."""
+    return demo_dir() / "lindow-1.8m"
+
+
+def demo_data() -> Path:
+    """Conversations that teach it more about the village, and manners."""
+    return demo_dir() / "lindow_chats.jsonl"
 
 
 def icon_file() -> Path | None:

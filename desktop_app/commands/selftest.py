@@ -41,7 +41,7 @@ def selftest(as_json: bool) -> int:
     os.environ["WHETSTONE_DATA_DIR"] = str(folder)
     os.environ.pop("WHETSTONE_FAKE_WORKER", None)
     found: list[Check] = []
-    for check in _checks(paths.demo_dir() / "model", paths.demo_dir() / "data.jsonl"):
+    for check in _checks(paths.demo_model(), paths.demo_data()):
         found.append(check)
         if not as_json:
             _print(check)

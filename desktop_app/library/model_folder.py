@@ -121,7 +121,7 @@ def _adapter_facts(files: ModelFiles) -> ModelFacts:
         path=str(files.folder),
         name=_name(files.folder),
         kind="adapter",
-        architecture=f"{config.kind} rank {config.rank}" if config.rank else config.kind,
+        architecture=f"{'LoRA' if is_lora else config.kind}{f' rank {config.rank}' if config.rank else ''}",
         parameters=sum(tensor.elements for tensor in tensors.values()),
         dtype=stored_dtype(tensors, {}),
         size_bytes=files.total_bytes,

@@ -5,6 +5,7 @@ from nicegui import ui
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.machine import MachineSample
 
+from .job_rows import progress_share
 from .widgets.job_dot import DOT_CLASSES
 from .window_state import WindowState
 from .wording import share_text, time_left_text
@@ -46,8 +47,9 @@ class _JobPart:
         self.shown_id = job.id
         self.dot.classes(replace=DOT_CLASSES[job.state])
         self.name.text = job.name
-        self.bar.value = job.done / job.total if job.total else 0
-        self.bar.set_visibility(job.total > 0)
+        share = progress_share(job)
+        self.bar.value = share or 0
+        self.bar.set_visibility(share is not None)
         self.progress.text = progress_text(job)
         self.button.props["aria-label"] = f"Open {job.name}, {job.state.value}, {self.progress.text}"
 
@@ -108,9 +110,10 @@ class _OfflinePart:
 
 def progress_text(job: Job) -> str:
     """Say how far a job is: '62 % · 18 min left', 'paused at 62 %', 'Loading the model'."""
-    if not job.total:
+    done = progress_share(job)
+    if done is None:
         return job.stage or job.state.value
-    share = f"{100 * job.done / job.total:.0f} %"
+    share = f"{100 * done:.0f} %"
     if job.state is JobState.PAUSED:
         return f"paused at {share}"
     left = time_left_text(job.eta_s)

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import psutil
 
@@ -18,6 +18,11 @@ from desktop_app.domain.event import Event, Metric, Notice, Paused, Progress, Re
 from desktop_app.domain.machine import MachineSample
 from desktop_app.errors import StorageError
 from desktop_app.job_folder import JobFolder, Request
+
+from .console_line import console_line
+
+if TYPE_CHECKING:
+    from desktop_app.domain.event import AnyEvent
 
 _PROGRESS_GAP_S = 0.2
 _METRIC_GAP_S = 0.05
@@ -174,14 +179,15 @@ class Reporter:
             self._write(kind, when, fields)
 
     def _write(self, kind: type[Event], when: float, fields: dict[str, Any]) -> None:
-        line = (kind(seq=self._seq, time=when, **fields).model_dump_json() + "\n").encode()
+        event = kind(seq=self._seq, time=when, **fields)
         try:
-            self._append(line)
+            self._append((event.model_dump_json() + "\n").encode())
         except OSError as error:
             raise StorageError(
                 f"{self._folder.events_file} cannot be written: {error.strerror}.", "Free some space."
             ) from error
         self._seq += 1
+        _print(event)
 
     def _append(self, line: bytes) -> None:
         """Append with one call, so that no reader sees a mix; give back the reserve if the disk is full."""
@@ -196,6 +202,15 @@ class Reporter:
         self._reserve.unlink(missing_ok=True)
         if os.write(self._file, b"\n" + line if written else line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _print(event: Event) -> None:
+    """Say the event in the log too; a log that cannot be written must not end the job."""
+    if line := console_line(cast("AnyEvent", event)):
+        try:
+            print(line, flush=True)  # noqa: T201
+        except (OSError, ValueError):
+            pass
 
 
 def process_memory_bytes() -> int:

@@ -19,7 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-DEMO = ROOT / "desktop_app" / "demo"
+
+from desktop_app.paths import demo_data, demo_model  # noqa: E402
+
 SIZES = {
     "1b": {
         "hidden_size": 2048,
@@ -82,9 +84,9 @@ def make_model(path: Path, size: str) -> None:
         model = LlamaForCausalLM(config)
     torch.set_default_dtype(torch.float32)
     model.save_pretrained(path, max_shard_size="4GB")
-    for file in (DEMO / "model").glob("*token*"):
+    for file in demo_model().glob("*token*"):
         shutil.copy(file, path)
-    for file in (DEMO / "model").glob("*.jinja"):
+    for file in demo_model().glob("*.jinja"):
         shutil.copy(file, path)
     print(
         json.dumps(
@@ -100,7 +102,7 @@ def make_model(path: Path, size: str) -> None:
 
 def make_data(path: Path) -> None:
     """Join demo rows until each conversation is longer than the cut, so that every batch is full."""
-    rows = [json.loads(line) for line in (DEMO / "data.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in demo_data().read_text(encoding="utf-8").splitlines()]
     with path.open("w", encoding="utf-8") as out:
         for start in range(400):
             turns = []

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from desktop_app.job_folder import JobFolder  # noqa: E402  (the path above)
-from desktop_app.paths import demo_dir  # noqa: E402
+from desktop_app.paths import demo_data, demo_model  # noqa: E402
 from desktop_app.process import helper_environment  # noqa: E402
 
 PLAIN = """
@@ -75,7 +75,7 @@ def worker_seconds(folder: Path) -> float:
     """Start a worker as the supervisor does and wait for the first step's progress."""
     job = JobFolder(folder / "job")
     job.path.mkdir()
-    spec = {"kind": "finetune", "model": str(demo_dir() / "model"), "data": str(demo_dir() / "data.jsonl")}
+    spec = {"kind": "finetune", "model": str(demo_model()), "data": str(demo_data())}
     spec |= {"max_steps": 50, "held_out": 0, "device": "cpu"}
     job.spec_file.write_text(json.dumps(spec), encoding="utf-8")
     started = time.time()
@@ -100,7 +100,7 @@ def plain_seconds(folder: Path) -> float:
     """Run the plain script in the same environment until its first step."""
     started = time.time()
     out = subprocess.run(
-        [sys.executable, "-c", PLAIN, str(demo_dir() / "model"), str(demo_dir() / "data.jsonl"), str(folder / "trl")],
+        [sys.executable, "-c", PLAIN, str(demo_model()), str(demo_data()), str(folder / "trl")],
         env=helper_environment(1),
         capture_output=True,
         text=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from desktop_app.domain.job import Job, JobState
-from desktop_app.paths import demo_dir, index_file, jobs_dir
+from desktop_app.paths import demo_dir, demo_model, index_file, jobs_dir
 from desktop_app.result_folder import manifest_problems
 from desktop_app.storage.index import Index
 from tests.native.screen import NativeWindow
@@ -45,7 +45,7 @@ def test_the_demo_job_from_click_to_history(open_window: Callable[..., NativeWin
     assert json.loads((jobs_dir() / job.id / "outcome.json").read_text())["state"] == "succeeded"
     assert job.done == job.total > 0 and job.loss is not None
     done = subprocess.run(
-        [sys.executable, "-c", RELOAD, str(demo_dir() / "model"), str(result)],
+        [sys.executable, "-c", RELOAD, str(demo_model()), str(result)],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

@@ -10,11 +10,11 @@ from typing import Any
 from desktop_app.domain.event import AnyEvent
 from desktop_app.domain.spec import parse_spec
 from desktop_app.job_folder import JobFolder, create_job_folder
-from desktop_app.paths import demo_dir
+from desktop_app.paths import demo_data, demo_model
 from desktop_app.workers.run import run_worker
 
-DEMO_MODEL = demo_dir() / "model"
-DEMO_DATA = demo_dir() / "data.jsonl"
+DEMO_MODEL = demo_model()
+DEMO_DATA = demo_data()
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -12,7 +12,7 @@ from desktop_app.commands.checks import Check
 from desktop_app.commands.selftest import Made, examined, make
 from desktop_app.result_folder import write_manifest
 
-MODEL, DATA = paths.demo_dir() / "model", paths.demo_dir() / "data.jsonl"
+MODEL, DATA = paths.demo_model(), paths.demo_data()
 Damage = Callable[[bytes], bytes]
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.paths import demo_dir
+from desktop_app.paths import demo_data, demo_model
 
 from .form import Form
 
@@ -134,8 +134,8 @@ def finetune_refusal(facts: ModelFacts) -> str:
 def demo_spec() -> FinetuneSpec:
     """The demo's fine-tuning: settings with which a laptop without a GPU is done in about a minute."""
     return FinetuneSpec(
-        model=str(demo_dir() / "model"),
-        data=str(demo_dir() / "data.jsonl"),
+        model=str(demo_model()),
+        data=str(demo_data()),
         name="demo",
         epochs=1,
         max_length=256,

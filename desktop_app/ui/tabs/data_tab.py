@@ -10,7 +10,7 @@ from nicegui import run, ui
 from desktop_app.domain.data_report import DataReport
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
-from desktop_app.paths import demo_dir
+from desktop_app.paths import demo_data
 from desktop_app.ui.known_data import DATA_SUFFIXES, Reading
 from desktop_app.ui.widgets.banner import error_banner
 from desktop_app.ui.widgets.button import button, icon_button
@@ -65,7 +65,7 @@ class _DataTab:
             "It stays where it is and is only read.",
         ):
             button("Choose a file", "o_folder_open", "primary", self._pick).mark("first-file")
-            button("Use the demo's data", on_click=lambda: self._take(str(demo_dir() / "data.jsonl")))
+            button("Use the demo's data", on_click=lambda: self._take(str(demo_data())))
 
     def _show(self, is_late: bool = False) -> None:
         """Show the chosen file as it is known now; draws only what has changed, and no busy state for a moment."""

@@ -131,7 +131,7 @@ def test_a_quantized_model_has_the_parameters_of_the_original(
 def test_an_adapter_names_its_base_and_takes_its_sizes_from_it(tmp_path: Path) -> None:
     base = write_llama(tmp_path / "base")
     facts = check_model_folder(write_adapter(tmp_path / "adapter", str(base)))
-    assert (facts.kind, facts.base_model, facts.architecture) == ("adapter", str(base), "LORA rank 8")
+    assert (facts.kind, facts.base_model, facts.architecture) == ("adapter", str(base), "LoRA rank 8")
     assert facts.parameters == 2 * 8 * 64
     assert facts.shape.layers == 2
     away = model_facts(write_adapter(tmp_path / "other", "owner/model"))
