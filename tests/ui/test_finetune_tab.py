@@ -10,6 +10,7 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.spec import parse_spec_text
 from desktop_app.paths import jobs_dir
+from desktop_app.ui.forms.finetune_form import demo_spec
 from desktop_app.ui.window_state import WindowState
 from tests.ui.patience import until
 from tests.ui.tab_bench import FAKE_WORKER, choose, make_chats, make_model, open_tab, sees
@@ -201,3 +202,17 @@ def start(user: User) -> ui.button:
 
 def text_of(user: User, marker: str) -> str:
     return next(iter(user.find(marker=marker).elements)).text
+
+
+async def test_the_demo_is_filled_in_and_starts(
+    user: User, state: WindowState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHETSTONE_FAKE_WORKER", str(FAKE_WORKER))
+    state.fill_form(demo_spec().model_dump(mode="json"))
+    await open_tab(user, state, "finetune")
+    await sees(user, "360 rows · OpenAI messages")
+    await sees(user, "Row 1 of 360 ·")
+    await sees(user, "Starts at once")
+    user.find(marker="start").click()
+    await until(lambda: state.tab == "jobs")
+    assert specs() == [demo_spec()]

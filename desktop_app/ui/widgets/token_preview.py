@@ -34,11 +34,12 @@ class TokenPreview:
     async def _look(self) -> None:
         wanted = self._wanted()
         is_settled, self._seen = wanted == self._seen, wanted
-        if not is_settled or wanted == self._shown:
+        if not is_settled or (wanted is not None and wanted == self._shown):
             return
         if wanted is None:
             self._shown = None
-            self.pane.show_nothing(self.form.missing_choice() or _NOTHING)
+            is_chosen = self.state.model and self.state.data
+            self.pane.show_nothing(self.form.missing_choice() or ("Reading …" if is_chosen else _NOTHING))
             return
         asking = asyncio.ensure_future(run.io_bound(self.state.inspect.call, "token_preview", _TIMEOUT_S, **wanted))
         if not (await asyncio.wait({asking}, timeout=_BUSY_AFTER_S))[0]:
