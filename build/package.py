@@ -29,7 +29,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--no-selftest", action="store_true", help="build only")
+    parser.add_argument("--window", action="store_true", help="on Linux: also try the demo by mouse in its window")
+    parser.add_argument("--no-build", action="store_true", help="only try what was built before")
     arguments = parser.parse_args()
+    code = 0 if arguments.no_build else build(arguments.torch)
+    if code == 0 and not arguments.no_selftest:
+        code = selftest()
+    if code == 0 and arguments.window:
+        code = window_test()
+    return code
+
+
+def build(torch: str) -> int:
+    """Build the bundle and say what is in it."""
     start = time.monotonic()
     shutil.rmtree(BUNDLE, ignore_errors=True)
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
@@ -42,11 +54,11 @@ def main() -> int:
     if problems:
         print("GPL files are in the bundle:", *problems, sep="\n  ")
         return 1
-    about = describe(arguments.torch)
+    about = describe(torch)
     (BUNDLE / "bundle.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
     size = sum(path.stat().st_size for path in BUNDLE.rglob("*") if path.is_file() and not path.is_symlink())
     print(f"{BUNDLE}: {size / 1e6:,.0f} MB in {time.monotonic() - start:.0f} s; {about['sentence']}")
-    return 0 if arguments.no_selftest else selftest()
+    return 0
 
 
 def gpl_files(bundle: Path) -> list[str]:
@@ -72,6 +84,21 @@ def selftest() -> int:
     """Run the packaged program's own selftest."""
     program = BUNDLE / ("whetstone-cli.exe" if os.name == "nt" else "whetstone-cli")
     return subprocess.call([str(program), "selftest"])
+
+
+def window_test() -> int:
+    """Run the demo by mouse in the packaged window: read-only folder with a space and an ü, no HOME, no network."""
+    folder = DIST / "Ein schöner Ordner für Modelle"
+    folder.mkdir(exist_ok=True)
+    isolate = (
+        f'mount --bind "{BUNDLE}" "{folder}" && mount -o remount,ro,bind "{folder}" && '
+        f'! touch "{folder}/probe" 2>/dev/null && ip link set lo up && exec "$@"'
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    environment["WHETSTONE_PACKAGED"] = str(folder / "Whetstone")
+    test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/native/test_demo_job.py"]
+    command = ["setsid", "unshare", "-rnm", "sh", "-c", isolate, "-", *test]
+    return subprocess.call(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

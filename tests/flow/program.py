@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
+# build/package.py points this at the packaged window, to try the very same things with it.
+PACKAGED = os.environ.get("WHETSTONE_PACKAGED")
+PROGRAM = [PACKAGED] if PACKAGED else [sys.executable, str(ROOT / "main.py")]
 
 
 class Program:
@@ -25,7 +28,7 @@ class Program:
     ) -> None:
         inherited = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST" and not k.startswith("NICEGUI")}
         self.process = subprocess.Popen(
-            [*wrap, sys.executable, str(ROOT / "main.py"), *arguments],
+            [*wrap, *PROGRAM, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
