@@ -104,6 +104,7 @@ class _Window:
         self.in_browser = in_browser
         self._told = told  # about the settings file; shown once
         self._may_quit = False
+        self._is_looking = False
         self._asked: list[Client] = []
         self._state: WindowState | None = None
 
@@ -156,9 +157,16 @@ class _Window:
         from .ui.window import draw_window
 
         draw_window(self._window_state())
+        ui.context.client.on_connect(self._begin_to_look)
         if self._told:
             ui.notify(self._told, type="warning", timeout=0, close_button="OK", multi_line=True)
             self._told = ""
+
+    def _begin_to_look(self) -> None:
+        """Follow jobs and sensors from the first connected page on: before, the first picture would come later."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._window_state().start()
 
     def _window_state(self) -> "WindowState":
         from nicegui import app
@@ -170,7 +178,6 @@ class _Window:
         if self._state is None:
             services = Service("inspect"), Service("sensors"), Service("inspect")
             self._state = WindowState(Settings(app.storage.general), Index(index_file()), *services)
-            self._state.start()
         return self._state
 
     def _add_api(self) -> None:
