@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .ui.window_state import WindowState
 
 API_PREFIX = "/api/"
+_QUEUE_INTERVAL_S = 5.0
 
 
 def run_window(argv: list[str]) -> int:
@@ -198,6 +199,12 @@ class _Window:
         await asyncio.to_thread(importlib.import_module, "desktop_app.ui.window")
         await asyncio.sleep(2)  # the first picture comes first
         await asyncio.to_thread(_take_up_jobs)
+        app.timer(_QUEUE_INTERVAL_S, self._look_after_queue)
+
+    async def _look_after_queue(self) -> None:
+        """Start a supervisor again if it was ended from outside while jobs wait, or they would wait for ever."""
+        if self._state is not None and any(not job.state.is_terminal for job in self._state.jobs):
+            await asyncio.to_thread(_revive_supervisor)
 
     def _end(self) -> None:
         api_file().unlink(missing_ok=True)
@@ -283,6 +290,14 @@ def _take_up_jobs() -> None:
 
     if any(not folder.has_outcome for folder in job_folders(jobs_dir())):
         with contextlib.suppress(AppError):
+            submit.ensure_supervisor()
+
+
+def _revive_supervisor() -> None:
+    from .jobs import submit
+
+    with contextlib.suppress(AppError):  # the next look tries again
+        if not submit.is_supervised():
             submit.ensure_supervisor()
 
 
