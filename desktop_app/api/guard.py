@@ -29,6 +29,7 @@ _CONTENT_POLICY = (
 )
 # A refused page in a browser has our origin: it may do nothing, not even ask for an icon.
 _NOTHING = "default-src 'none'; frame-ancestors 'none'; sandbox"
+_REFUSED = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
 _REFUSAL = b"Forbidden. Open Whetstone by its own window or by the one-time link it prints.\n"
 
 
@@ -197,6 +198,6 @@ def _is_forwarding(name: bytes) -> bool:
 
 async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
     length = str(len(body)).encode()
-    headers = [*headers, (b"cache-control", b"no-store"), (b"content-length", length), (b"connection", b"close")]
+    headers = [*headers, (b"cache-control", b"no-store"), (b"content-length", length)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

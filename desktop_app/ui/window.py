@@ -11,6 +11,7 @@ from nicegui import ui
 from desktop_app.domain.job import Job
 
 from . import theme
+from .first_picture import show_first_picture
 from .job_ending import ending
 from .status_strip import draw_status_strip
 from .tab_list import TABS, Tab
@@ -34,6 +35,7 @@ document.addEventListener('keydown', (event) => {
 def draw_window(state: WindowState, tabs: Sequence[Tab] = TABS) -> None:
     """Draw the whole window with `tabs` into the current page."""
     dark = theme.apply(_DARK[state.settings.theme])
+    show_first_picture(state.settings.theme)
     state.settings_changed.subscribe(lambda: dark.set_value(_DARK[state.settings.theme]))
     ui.add_body_html(_DIGIT_KEYS)
     ui.on("tab_digit", lambda event: _choose_by_digit(state, tabs, event.args))

@@ -37,6 +37,7 @@ def test_every_tab_works_under_the_policy(program: Program) -> None:
             page.get_by_role("tab", name=title).click()
             page.get_by_text(title, exact=True).nth(1).wait_for()
         page.wait_for_timeout(1500)  # charts and timers of the last tabs
+        assert page.locator(".first-picture").is_hidden(), "it stays behind the real frame"
         assert complaints == []
         assert elsewhere == []
         browser.close()
