@@ -50,7 +50,24 @@ class Screen:
         with os.fdopen(read_end) as told:
             self.display = f":{told.readline().strip()}"
         self.environment = {**os.environ, "DISPLAY": self.display, "WAYLAND_DISPLAY": ""}
-        self._manager = subprocess.Popen(["openbox"], env=self.environment, stderr=subprocess.DEVNULL)
+        self._manager = self._managed()
+
+    def _managed(self) -> "subprocess.Popen[bytes]":
+        """Start the window manager; without one nothing would hear Alt+F4. A young server may refuse it once."""
+        for _ in range(20):
+            manager = subprocess.Popen(["openbox"], env=self.environment, stderr=subprocess.DEVNULL)
+            for _ in range(50):
+                if manager.poll() is not None:
+                    break
+                asked = subprocess.run(
+                    ["xdotool", "get_desktop"], env=self.environment, capture_output=True, timeout=30
+                )
+                if not asked.stderr:  # xdotool complains as long as no window manager answers
+                    return manager
+                time.sleep(0.1)
+            manager.kill()
+            manager.wait(10)
+        raise AssertionError(f"openbox does not start on {self.display}")
 
     def xdotool(self, *words: str) -> str:
         """Use mouse or keyboard; return what xdotool prints."""
