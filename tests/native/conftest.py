@@ -23,7 +23,7 @@ def open_window(screen: Screen) -> Iterator[Callable[..., NativeWindow]]:
 
     def opening(**options: object) -> NativeWindow:
         opened.append(NativeWindow(screen, **options))  # type: ignore[arg-type]
-        return opened[-1]
+        return opened[-1].wait()
 
     yield opening
     for window in opened:

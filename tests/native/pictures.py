@@ -41,7 +41,7 @@ def main() -> None:
             screen = Screen("1300x900")
             window = NativeWindow(screen, {"PYTHONWARNINGS": "ignore"})  # their text names folders of this machine
             try:
-                _walk(window, folder, theme)
+                _walk(window.wait(), folder, theme)
             finally:
                 window.close()
                 screen.close()

@@ -95,8 +95,19 @@ class NativeWindow:
             },
             wrap=wrap,
         )
+
+    def wait(self) -> "NativeWindow":
+        """Wait until the window can be used."""
         self.until(self.window_ids, "the window is shown")
-        self.until_says("Whetstone")
+        self.until(self.is_ready, "its page is drawn and connected")
+        return self
+
+    def is_ready(self) -> bool:
+        """Whether the real interface, not only the first picture, stands there and talks to the server."""
+        try:
+            return bool(self.evaluate("!!document.querySelector('.frame') && window.socket?.connected"))
+        except (aiohttp.ClientError, OSError, IndexError, TimeoutError):
+            return False
 
     def window_ids(self) -> list[str]:
         """X windows of the program that can be seen."""
@@ -120,8 +131,10 @@ class NativeWindow:
                 await debugger.send_json({"id": 1, "method": "Runtime.evaluate", "params": params})
                 while True:
                     message = json.loads((await debugger.receive()).data)
-                    if message.get("id") == 1:
+                    if message.get("id") == 1 and "result" in message:
                         return message["result"]["result"].get("value")
+                    if message.get("id") == 1:
+                        raise OSError(f"the page was just replaced: {message}")
 
     def says(self, text: str) -> bool:
         """Whether the page shows a text."""

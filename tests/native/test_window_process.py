@@ -50,8 +50,8 @@ def test_closing_without_a_job_asks_nothing_and_the_place_is_remembered(open_win
 
 def test_a_second_start_brings_the_window_back(open_window: Opening, data_dir: Path) -> None:
     window = open_window()
-    window.screen.xdotool("windowminimize", "--sync", window.window_ids()[-1])
-    window.until(lambda: not window.window_ids(), "it is minimized")
+    shown = window.window_ids()[-1]
+    window.until(lambda: window.screen.xdotool("windowminimize", shown) or not window.window_ids(), "it is minimized")
     second = type(window.program)(environment={"DISPLAY": window.screen.display})
     try:
         assert second.wait() == 0
