@@ -29,7 +29,7 @@ from desktop_app.ui.widgets.form_controls import FormControls
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
-from desktop_app.ui.widgets.save_spec import ask_where_to_save
+from desktop_app.ui.widgets.save_spec import save_form
 from desktop_app.ui.widgets.start_bar import StartBar
 from desktop_app.ui.widgets.token_preview import TokenPreview
 from desktop_app.ui.window_state import WindowState
@@ -212,12 +212,7 @@ class _FinetuneTab:
         self._follow()
 
     async def _save_spec(self) -> None:
-        try:
-            spec = self.form.to_spec()
-        except AppError as error:
-            self.banner.show(error)
-            return
-        await ask_where_to_save(spec, self.state.settings.output_folder)
+        await save_form(self.form, self.banner, self.state.settings.output_folder)
 
     async def _pick_model(self) -> None:
         picked = await pick_folder("Choose a model folder", self.state.model)

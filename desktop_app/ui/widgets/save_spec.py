@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from nicegui import run, ui
 
@@ -9,12 +10,24 @@ from desktop_app.domain.job import job_name
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import write_synced
 from desktop_app.errors import AppError, StorageError
+from desktop_app.ui.forms.form import Form
 
+from .banner import BannerPlace
 from .button import button, icon_button
 from .path_picker import pick_folder
 
 
-async def ask_where_to_save(spec: JobSpec, folder: str) -> None:
+async def save_form(form: Form[Any], banner: BannerPlace, folder: str) -> None:
+    """Ask where to save what a form holds; a form with a problem says it in `banner` instead."""
+    try:
+        spec = form.to_spec()
+    except AppError as error:
+        banner.show(error)
+        return
+    await _ask_where_to_save(spec, folder)
+
+
+async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
     """Show the dialog; a file that exists is not overwritten."""
     start = Path(folder) if folder else Path.home()
     with ui.dialog() as dialog, ui.card().classes("!w-[560px] !max-w-full") as card:
