@@ -12,7 +12,9 @@ from .domain.evaluate_spec import EvaluateSpec
 from .domain.finetune_spec import FinetuneSpec
 from .domain.machine import MachineSample
 from .domain.model_facts import ModelFacts, ModelShape
-from .domain.quantize_spec import QuantizeSpec
+from .domain.quantize_method import METHODS
+from .domain.quantize_spec import QuantizeSpec, bits_per_weight
+from .domain.quantized_size import embedding_weights, fitting_share, linear_matrices, quantized_bytes
 from .domain.spec import JobSpec
 from .hardware.cuda_state import torch_cannot_use_gpu
 
@@ -22,8 +24,8 @@ MARGIN = 0.15
 _CPU_LIBRARIES_BYTES = 500_000_000
 _GPU_CONTEXT_BYTES = 600_000_000
 _CPU_LOGITS_FACTOR = 8.2
-# Bytes per weight: 4 or 8 bits, with one scale for 64 weights in 4 bytes, or in 1 byte plus the scales' own scales.
-_NF4, _NF4_DOUBLE, _INT8 = 0.5 + 4 / 64, 0.5 + 1 / 64 + 4 / (64 * 256), 1.0
+# Bytes per weight: 4 bits, with one scale for 64 weights in 1 byte plus the scales' own scales.
+_NF4_DOUBLE = 0.5 + 1 / 64 + 4 / (64 * 256)
 _BY_SHAPE = "Arithmetic on the model's sizes."
 _MEASURED = "Formula checked against the measured peak on CPU: off by at most 12 % in eleven runs, LoRA and QLoRA."
 _UNCHECKED = "Known formula; not measured on this kind of device."
@@ -68,15 +70,15 @@ def memory_plan(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> Memo
 
 def lora_parameters(shape: ModelShape, rank: int, target_modules: str | tuple[str, ...] = "all-linear") -> int:
     """Count the weights of a LoRA adapter: `rank` * (in + out) for each adapted matrix of each layer."""
-    sizes = _matrices(shape)
+    sizes = linear_matrices(shape)
     named = [size for name, size in sizes.items() if target_modules == "all-linear" or name in target_modules]
     return shape.layers * sum(rank * (out + into) for out, into in named or sizes.values())
 
 
 def dense_parameters(shape: ModelShape) -> int:
     """Count the parameters of a Llama of these sizes, without biases."""
-    linear = shape.layers * sum(out * into for out, into in _matrices(shape).values())
-    return linear + _embeddings(shape) + _norms(shape)
+    linear = shape.layers * sum(out * into for out, into in linear_matrices(shape).values())
+    return linear + embedding_weights(shape) + _norms(shape)
 
 
 def _plan(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan:
@@ -145,7 +147,7 @@ class _Count:
         self.b = {"fp32": 4, "bf16": 2, "fp16": 2}.get(precision, 2 if is_gpu else 4)
         self.is_quantized = bool(facts.quantization)
         self.total = dense_parameters(facts.shape) + facts.parameters if facts.kind == "adapter" else facts.parameters
-        self.beside = min(self.total, _embeddings(facts.shape) + _norms(facts.shape))
+        self.beside = min(self.total, embedding_weights(facts.shape) + _norms(facts.shape))
 
     def program(self) -> Term:
         if self.is_gpu:
@@ -176,16 +178,23 @@ class _Count:
         return terms, adapter * 4 * (1 + 3 * 2)  # the adapter, and two checkpoints with AdamW's values
 
     def quantize(self, spec: QuantizeSpec) -> tuple[list[Term], int]:
-        per_weight = _INT8 if spec.method == "int8" else _NF4_DOUBLE if spec.double_quantization else _NF4
-        words = {"int8": "LLM.int8", "nf4": "NF4"}[spec.method]
-        weights = self._weights(per_weight, words, b=2)
-        working = Term(
-            name="Conversion",
-            bytes=int(0.15 * 2 * self.total),
-            formula=f"15 % of {self.total:,} weights × 2 bytes",
-            source="Measured with 246 and 853 million parameters; larger ones extrapolated.",
-        )
-        return [weights, working], weights.bytes
+        sizes = {method: quantized_bytes(spec, method, self.facts) for method in spec.methods}
+        largest = max(sizes, key=lambda method: sizes[method])
+        bits = bits_per_weight(spec, largest)
+        terms = [
+            Term(
+                name="Model",
+                bytes=sizes[largest],
+                formula=f"{self.total:,} weights, those of linear layers in {bits:.3g} bits ({METHODS[largest].title})",
+            ),
+            Term(
+                name="Conversion",
+                bytes=int(0.15 * 2 * self.total),
+                formula=f"15 % of {self.total:,} weights × 2 bytes",
+                source="Measured with 246 and 853 million parameters; larger ones extrapolated.",
+            ),
+        ]
+        return terms, sum(sizes.values())
 
     def evaluate(self, spec: EvaluateSpec) -> tuple[list[Term], int]:
         tokens = spec.max_length + spec.max_new_tokens
@@ -209,15 +218,15 @@ class _Count:
             terms.append(Term(name="Reference model", bytes=self.total * self.b, formula=formula))
         return terms, 0
 
-    def _weights(self, per_weight: float | None, words: str, b: int | None = None) -> Term:
+    def _weights(self, per_weight: float | None, words: str) -> Term:
         """The model itself, its matrices in `per_weight` bytes each; None leaves it as it is."""
-        b = b or self.b
+        b = self.b
         if self.is_quantized:
             return Term(name="Model", bytes=self.facts.size_bytes, formula=f"its files, {self.facts.quantization}")
         if per_weight is None:
             return Term(name="Model", bytes=self.total * b, formula=f"{self.total:,} weights × {b} bytes")
         linear = self.total - self.beside
-        packed = linear if per_weight == _INT8 else int(linear * _share_of_fitting(self.shape))
+        packed = int(linear * fitting_share(self.shape))
         plain = self.total - packed
         return Term(
             name="Model",
@@ -255,34 +264,8 @@ class _Count:
         )
 
 
-def _matrices(shape: ModelShape) -> dict[str, tuple[int, int]]:
-    """The linear layers of one Llama layer: (out, in)."""
-    hidden, middle = shape.hidden_size, shape.intermediate_size
-    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    return {
-        "q_proj": (queries, hidden),
-        "k_proj": (keys, hidden),
-        "v_proj": (keys, hidden),
-        "o_proj": (hidden, queries),
-        "gate_proj": (middle, hidden),
-        "up_proj": (middle, hidden),
-        "down_proj": (hidden, middle),
-    }
-
-
-def _embeddings(shape: ModelShape) -> int:
-    return shape.vocab_size * shape.hidden_size * (1 if shape.tied_embeddings else 2)
-
-
 def _norms(shape: ModelShape) -> int:
     return shape.hidden_size * (2 * shape.layers + 1)
-
-
-def _share_of_fitting(shape: ModelShape) -> float:
-    """Share of the linear weights whose shape the 4-bit kernels take: in by 64, out by 32."""
-    sizes = list(_matrices(shape).values())
-    total = sum(out * into for out, into in sizes)
-    return sum(out * into for out, into in sizes if into % 64 == 0 and out % 32 == 0) / total if total else 1.0
 
 
 def _gigabytes(size_bytes: int) -> str:

@@ -9,12 +9,13 @@ from pathlib import PurePath
 from typing import Any
 
 from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.quantize_method import METHODS
 
 from .widgets.job_dot import DOT_CLASSES
 from .wording import duration_text, number_text, time_left_text, when_text
 
 KIND_NAMES = {"finetune": "Fine-tune", "quantize": "Quantize", "evaluate": "Evaluate"}
-METHOD_NAMES = {"lora": "LoRA", "qlora": "QLoRA", "nf4": "NF4", "int8": "int8"}
+METHOD_NAMES = {"lora": "LoRA", "qlora": "QLoRA", **{name: method.title for name, method in METHODS.items()}}
 _ORDER = list(JobState)
 
 

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from desktop_app.domain.quantize_spec import QuantizeMethod
+from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.errors import ModelError
 
 from .foreign_errors import loader_errors_in_words

@@ -6,6 +6,7 @@ from pathlib import Path
 from desktop_app.domain.finetune_spec import Device, FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.domain.quantized_size import quantized_bytes
 from desktop_app.errors import HardwareError, ModelError, SpecError, StorageError
 from desktop_app.hardware.cuda_state import cuda_generation
 from desktop_app.hardware.disk import free_bytes
@@ -73,9 +74,7 @@ def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, folder: Path) -
     Raises:
         StorageError: too little space is free.
     """
-    embeddings = facts.shape.vocab_size * facts.shape.hidden_size
-    linear = max(0, facts.parameters - embeddings)
-    check_space(int(embeddings * 2 + linear * (0.5 if spec.method == "nf4" else 1)), folder)
+    check_space(sum(quantized_bytes(spec, method, facts) for method in spec.methods), folder)
 
 
 def check_space(needed_bytes: int, *folders: Path) -> None:

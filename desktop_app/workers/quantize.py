@@ -1,19 +1,20 @@
-"""Quantize: write a smaller copy of a model, NF4 or LLM.int8, in the format that transformers loads by itself.
+"""Quantize: write one or several smaller copies of a model, each checked against the original before it is shown.
 
-Saved before any forward, which would repack 4-bit weights on some CPUs. Imports neither peft nor trl.
+Knows the way of the job, not the formats: `_MAKERS` names who writes which family. Imports neither peft nor trl.
 
-Summary: size_before_bytes, size_after_bytes (weight files), ratio (after / before), mean_relative_error and
-worst_relative_error (of a layer: norm of the difference over norm of the original), quantized_layers, kept_layers,
-seconds, peak_bytes, device, dtype (of what is not quantized), method.
+Summary of the first method: size_before_bytes, size_after_bytes (weight files), ratio (after / before),
+mean_relative_error and worst_relative_error (of a layer: norm of the difference over norm of the original),
+quantized_layers, kept_layers; and seconds, peak_bytes, device, method. Of several methods each has its own entries
+with the method before the name, `nf4.ratio`.
 """
 
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_method import Family, QuantizeMethod, family_of
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.errors import ModelError
 from desktop_app.job_folder import JobFolder
@@ -22,6 +23,7 @@ from desktop_app.result_folder import ResultFolder
 from .finished import Finished, Summary
 from .preflight import base_model_facts, check_device, check_quantized_space
 from .provenance import provenance
+from .quantized import Check, Checked, Maker
 from .reporter import Reporter
 
 # What goes along beside the weights and the config; licences by any spelling.
@@ -38,21 +40,26 @@ _COMPANIONS = (
     "chat_template.json",
 )
 _LICENCE_WORDS = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING")
+_WEIGHTS = ("*.safetensors", "*.gguf", "*.onnx", "*.onnx.data")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """How to quantize: `kept` by rule or wish, `odd` because of their shape; `config` is for transformers."""
+def _bitsandbytes(
+    spec: QuantizeSpec,
+    source: Path,
+    facts: ModelFacts,
+    folders: Mapping[QuantizeMethod, Path],
+    reporter: Reporter,
+) -> Mapping[QuantizeMethod, Check]:
+    from .quantize_bitsandbytes import write_copies
 
-    device: Any
-    dtype: Any
-    config: Any
-    kept: list[str]
-    odd: list[str]
+    return write_copies(spec, source, facts, folders, reporter)
+
+
+_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _bitsandbytes}
 
 
 def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished:
-    """Write a quantized copy and return its verified folder.
+    """Write the copies and return their verified folder.
 
     Raises:
         AppError: something outside this program prevents it.
@@ -80,68 +87,72 @@ def _quantized(
 ) -> Finished:
     started = time.monotonic()
     reporter.stage("Starting PyTorch")
-    from . import device, loading, quantized_check  # these import torch
+    from . import device  # imports torch
 
     device.use_threads(spec.threads)
-    plan = _plan(spec, source, facts, reporter)
-    reporter.stage("Quantizing the model")
+    folders = _folders(spec, result.part)
+    checks = _written(spec, source, facts, folders, reporter)
+    checked: dict[QuantizeMethod, Checked] = {}
+    about = provenance(spec)
 
-    def tell(done: int, total: int) -> None:
-        reporter.heed()
-        reporter.progress(done, total, "tensor")
+    def verify(part: Path) -> None:
+        for method, folder in _folders(spec, part).items():
+            checked[method] = checks[method](folder)
+        about["kept_modules"] = {method: list(each.kept) for method, each in checked.items()}
 
-    model = loading.load_model(source, plan.device, plan.dtype, plan.config, tell)
-    reporter.stage("Saving the result")
-    model.save_pretrained(str(result.part))
-    copy_companions(source, result.part)
-    del model
-    checks: dict[str, str] = {}
-    errors: list[float] = []
+    final = result.finish(about, verify)
+    where = device.chosen_device(spec.device)
+    summary: Summary = {"method": spec.method}
+    for method, folder in _folders(spec, final).items():
+        prefix = "" if len(folders) == 1 else f"{method}."
+        summary |= {f"{prefix}{name}": value for name, value in _figures(source, folder, checked[method]).items()}
+    summary |= {
+        "seconds": round(time.monotonic() - started, 2),
+        "peak_bytes": device.peak_memory_bytes(where),
+        "device": device.device_name(where),
+    }
+    return Finished(result=final, summary=summary, checks=_findings(checked))
 
-    def verify(folder: Path) -> None:
-        reporter.stage("Checking the result")
-        check = quantized_check.QuantizedCheck(source, folder, spec.method, plan.dtype, [*plan.kept, *plan.odd])
-        errors.extend(check.compare(tell).values())
-        checks.update(check.findings)
-        reporter.stage("Loading the result")
-        checks.update(check.reload(plan.device))
 
-    peak = device.peak_memory_bytes(plan.device)
-    final = result.finish(provenance(spec, kept_modules=[*plan.kept, *plan.odd]), verify)
-    before, after = weight_bytes(source), weight_bytes(final)
-    summary: Summary = {
-        "method": spec.method,
+def _folders(spec: QuantizeSpec, result: Path) -> dict[QuantizeMethod, Path]:
+    """Where each copy stands: the result itself, or a subfolder for each of several methods."""
+    if len(spec.methods) == 1:
+        return {spec.method: result}
+    return {method: result / method for method in spec.methods}
+
+
+def _written(
+    spec: QuantizeSpec, source: Path, facts: ModelFacts, folders: Mapping[QuantizeMethod, Path], reporter: Reporter
+) -> dict[QuantizeMethod, Check]:
+    checks: dict[QuantizeMethod, Check] = {}
+    for family in dict.fromkeys(family_of(method) for method in folders):
+        mine = {method: folder for method, folder in folders.items() if family_of(method) == family}
+        for folder in mine.values():
+            folder.mkdir(exist_ok=True)
+        checks |= _MAKERS[family](spec, source, facts, mine, reporter)
+        for folder in mine.values():
+            copy_companions(source, folder)
+    return checks
+
+
+def _figures(source: Path, folder: Path, checked: Checked) -> Summary:
+    before, after = weight_bytes(source), weight_bytes(folder)
+    errors = list(checked.errors.values())
+    return {
         "size_before_bytes": before,
         "size_after_bytes": after,
         "ratio": round(after / before, 4),
         "mean_relative_error": sum(errors) / len(errors),
         "worst_relative_error": max(errors),
         "quantized_layers": len(errors),
-        "kept_layers": len(plan.kept) + len(plan.odd),
-        "seconds": round(time.monotonic() - started, 2),
-        "peak_bytes": max(peak, device.peak_memory_bytes(plan.device)),
-        "device": device.device_name(plan.device),
-        "dtype": device.dtype_name(plan.dtype),
+        "kept_layers": len(checked.kept),
     }
-    return Finished(result=final, summary=summary, checks=checks)
 
 
-def _plan(spec: QuantizeSpec, source: Path, facts: ModelFacts, reporter: Reporter) -> _Plan:
-    import torch
-
-    from . import device, loading
-
-    bare = loading.skeleton(source)
-    kept, odd = loading.unquantized_modules(bare, spec.method, spec.skip_modules)
-    if odd:
-        reporter.notice(loading.odd_shapes_sentence(odd, loading.linear_shapes(bare)), "warning")
-    # What is not quantized stays in 16 bits: those of the source, bfloat16 for one of 32.
-    dtype = torch.float16 if facts.dtype == "float16" else torch.bfloat16
-    skip = [*kept, *odd]
-    config = (
-        loading.nf4_config(dtype, skip, spec.double_quantization) if spec.method == "nf4" else loading.int8_config(skip)
-    )
-    return _Plan(device=device.chosen_device(spec.device), dtype=dtype, config=config, kept=kept, odd=odd)
+def _findings(checked: Mapping[QuantizeMethod, Checked]) -> dict[str, str]:
+    if len(checked) == 1:
+        return dict(next(iter(checked.values())).findings)
+    return {f"{method}: {name}": text for method, each in checked.items() for name, text in each.findings.items()}
 
 
 def copy_companions(source: Path, target: Path) -> None:
@@ -154,4 +165,4 @@ def copy_companions(source: Path, target: Path) -> None:
 
 def weight_bytes(folder: Path) -> int:
     """Return the size of a model's weight files."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return sum(path.stat().st_size for pattern in _WEIGHTS for path in folder.glob(pattern))

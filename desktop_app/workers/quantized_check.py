@@ -15,7 +15,7 @@ import torch
 from bitsandbytes import functional as bitsandbytes_functional
 from safetensors import safe_open
 
-from desktop_app.domain.quantize_spec import QuantizeMethod
+from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.errors import ModelError, StorageError
 
 from .loading import linear_shapes, load_model, quantized_layer_count, skeleton

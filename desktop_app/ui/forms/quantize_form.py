@@ -3,7 +3,9 @@
 from typing import ClassVar
 
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.domain.quantize_method import is_four_bit_block
 from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.domain.quantized_size import fits_four_bits, linear_matrices
 
 from .form import Form
 
@@ -29,7 +31,8 @@ class QuantizeForm(Form[QuantizeSpec]):
     def kept_sentence(self) -> str:
         """Say which layers stay in 16 bits."""
         kept = "The output layer, embeddings and norms stay in 16 bits."
-        odd = odd_layers(self.facts.shape) if self.facts is not None and self.values["method"] == "nf4" else {}
+        is_four_bits = is_four_bit_block(self.values["method"])
+        odd = odd_layers(self.facts.shape) if self.facts is not None and is_four_bits else {}
         if not odd:
             return kept
         layers = ", ".join(f"{name} ({into:,} by {out:,})" for name, (into, out) in odd.items())
@@ -43,16 +46,12 @@ def odd_layers(shape: ModelShape) -> dict[str, tuple[int, int]]:
     """
     if not (shape.hidden_size and shape.intermediate_size and shape.heads and shape.head_dim):
         return {}
-    hidden, middle = shape.hidden_size, shape.intermediate_size
-    queries, keys = shape.heads * shape.head_dim, (shape.kv_heads or shape.heads) * shape.head_dim
-    layers = {
-        "q_proj": (hidden, queries),
-        "k_proj and v_proj": (hidden, keys),
-        "o_proj": (queries, hidden),
-        "gate_proj and up_proj": (hidden, middle),
-        "down_proj": (middle, hidden),
+    alike = {"k_proj": "k_proj and v_proj", "gate_proj": "gate_proj and up_proj"}
+    return {
+        alike.get(name, name): (into, out)
+        for name, (out, into) in linear_matrices(shape).items()
+        if name not in ("v_proj", "up_proj") and not fits_four_bits(out, into)
     }
-    return {name: (into, out) for name, (into, out) in layers.items() if into % 64 or out % 32}
 
 
 def quantize_refusal(facts: ModelFacts) -> str:

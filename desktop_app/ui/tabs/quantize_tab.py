@@ -5,6 +5,7 @@ from pathlib import Path
 from nicegui import ui
 
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_method import METHODS, is_four_bit_block
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError
@@ -25,11 +26,7 @@ from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
 
 _FOLLOW_S = 0.25
-_METHODS = {
-    "nf4": "4 bits for each weight of the linear layers: the smallest, and quick on a GPU.",
-    "int8": "8 bits for each weight of the linear layers: larger, closer to the original.",
-}
-_WORDS = {"nf4": "NF4", "int8": "LLM.int8", "auto": "Automatic", "cpu": "Processor", "cuda": "GPU"}
+_WORDS = {"auto": "Automatic", "cpu": "Processor", "cuda": "GPU"}
 
 
 def draw(state: WindowState) -> None:
@@ -68,7 +65,7 @@ class _QuantizeTab:
             ui.label("to").classes("t-lead c-2 text-right pt-[5px]")
             with ui.column().classes("gap-2 w-full"):
                 with ui.column().classes("gap-1 w-full"):
-                    self.controls.segments("method", _WORDS)
+                    self.controls.segments("method", {name: method.title for name, method in METHODS.items()})
                     self.method_note = ui.label().classes("t-small c-3")
                 with ui.row() as self.double:
                     self.controls.switch("double_quantization")
@@ -93,8 +90,8 @@ class _QuantizeTab:
         names = {each.path: each.name for each in known if not quantize_refusal(each)}
         line = model_line(facts) if facts else ("Reading …" if state.model else "A model of the list, or a folder.")
         self.model.show(names, state.model, line, is_problem=facts is not None and bool(facts.problem))
-        self.method_note.set_text(_METHODS[form.values["method"]])
-        self.double.set_visibility(form.values["method"] == "nf4")
+        self.method_note.set_text(METHODS[form.values["method"]].sentence)
+        self.double.set_visibility(is_four_bit_block(form.values["method"]))
         missing = form.missing()
         is_possible = facts is not None and not form.missing_choice()
         self.plan.look(form.draft() if is_possible else None, facts, state.machine[-1] if state.machine else None)

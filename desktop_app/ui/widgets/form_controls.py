@@ -42,8 +42,8 @@ class FormControls:
         return control
 
     def segments(self, name: str, words: Mapping[str, str]) -> ui.toggle:
-        """Draw two or three choices side by side, without a label above."""
-        options = {value: words.get(value, value) for value in self.form.fields[name].choices}
+        """Draw two or three choices side by side, without a label above; those that have words."""
+        options = {value: words[value] for value in self.form.fields[name].choices if value in words}
         control = ui.toggle(options, value=self.form.values[name])
         self._keep(name, control)
         return control

@@ -1,0 +1,53 @@
+"""How large a quantized copy will be, from the model's sizes alone: the preview before Start."""
+
+from .model_facts import ModelFacts, ModelShape
+from .quantize_method import METHODS, QuantizeMethod, is_four_bit_block
+from .quantize_spec import QuantizeSpec, bits_per_weight
+
+
+def quantized_bytes(spec: QuantizeSpec, method: QuantizeMethod, facts: ModelFacts) -> int:
+    """Estimate the size of the weight file of a copy; exact for Llama-like models but for its header."""
+    how = METHODS[method]
+    beside = min(facts.parameters, embedding_weights(facts.shape))
+    linear = facts.parameters - beside
+    packed = linear
+    if is_four_bit_block(method):
+        packed = int(linear * fitting_share(facts.shape, spec.block_size))
+    plain = linear - packed
+    embedding_bits = 16.0 if spec.keep_embeddings else how.embedding_bits
+    return int((packed * bits_per_weight(spec, method) + plain * 16 + beside * embedding_bits) / 8)
+
+
+def linear_matrices(shape: ModelShape) -> dict[str, tuple[int, int]]:
+    """The linear layers of one Llama layer: (out, in)."""
+    hidden, middle = shape.hidden_size, shape.intermediate_size
+    queries, keys = shape.heads * shape.head_dim, (shape.kv_heads or shape.heads) * shape.head_dim
+    return {
+        "q_proj": (queries, hidden),
+        "k_proj": (keys, hidden),
+        "v_proj": (keys, hidden),
+        "o_proj": (hidden, queries),
+        "gate_proj": (middle, hidden),
+        "up_proj": (middle, hidden),
+        "down_proj": (hidden, middle),
+    }
+
+
+def embedding_weights(shape: ModelShape) -> int:
+    """Count the weights of embeddings and output layer."""
+    return shape.vocab_size * shape.hidden_size * (1 if shape.tied_embeddings else 2)
+
+
+def fits_four_bits(out_features: int, in_features: int, block_size: int = 64) -> bool:
+    """Whether bitsandbytes' 4-bit kernels can take a layer: whole blocks of inputs, tiles of 32 outputs.
+
+    Other shapes load, but stop with an assertion at the first forward on some processors.
+    """
+    return in_features % max(64, block_size) == 0 and out_features % 32 == 0
+
+
+def fitting_share(shape: ModelShape, block_size: int = 64) -> float:
+    """Share of a Llama layer's weights whose shape the 4-bit kernels take."""
+    sizes = list(linear_matrices(shape).values())
+    total = sum(out * into for out, into in sizes)
+    return sum(out * into for out, into in sizes if fits_four_bits(out, into, block_size)) / total if total else 1.0
