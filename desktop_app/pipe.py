@@ -1,6 +1,7 @@
 """Framed JSON between a service and its owner: 4 bytes big-endian length, then UTF-8 JSON.
 
-Knows no methods. An AppError crosses as its branch of the tree, message and hint; anything else as 'bug'.
+Knows no methods. Before an answer may come any number of {"progress": ...}; `CANCEL` asks to end the call.
+An AppError crosses as its branch of the tree, message and hint; anything else as 'bug'.
 """
 
 import json
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 from .errors import ERROR_KINDS, AppError, ServiceError, error_kind
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
+CANCEL = {"cancel": True}
 
 
 class BrokenPipe(Exception):

@@ -14,7 +14,10 @@ FinetuneMethod = Literal["lora", "qlora"]
 Scheduler = Literal["linear", "cosine", "constant"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Layout = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "columns", "text"]
+Layout = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "preference", "kto", "columns", "text"]
+TrainOn = Literal["answers", "everything"]
+BadRows = Literal["stop", "skip"]
+ChatTemplateName = Literal["own", "plain", "chatml", "llama3", "mistral", "gemma", "phi", "alpaca", "zephyr", "vicuna"]
 
 
 class FinetuneSpec(Value):
@@ -22,7 +25,15 @@ class FinetuneSpec(Value):
 
     kind: Literal["finetune"] = "finetune"
     model: str = Field(min_length=1, description="Folder of the model to fine-tune.")
-    data: str = Field(min_length=1, description="File with the training examples: JSONL, JSON, CSV, Parquet or text.")
+    data: str = Field(
+        min_length=1,
+        description="File with the training examples: JSONL, JSON, CSV, Parquet, Arrow or text; or a folder of such.",
+    )
+    more_data: tuple[str, ...] = Field((), description="Further files or folders to learn from, after the first.")
+    evaluation_data: str | None = Field(
+        None, description="File to measure what was learned on, in place of a held-out share."
+    )
+    overlay: str | None = Field(None, description="File with your edits of the rows, as the Data tab writes it.")
     method: FinetuneMethod = Field("lora", description="LoRA keeps the model as it is; QLoRA holds it in 4 bits (NF4).")
     name: str = Field(
         "", max_length=80, description="What the job is called in lists; made from model and method if empty."
@@ -58,20 +69,32 @@ class FinetuneSpec(Value):
     activation_checkpointing: bool = Field(False, description="Less memory for activations, about a third more time.")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="The same seed on the same machine gives the same run.")
 
-    train_on: Literal["answers", "everything"] = Field(
-        "answers", description="Learn only to write the answers, or the questions too."
+    chat_template: ChatTemplateName = Field(
+        "own", description="How conversations are written; the model's own, or a plain one if it has none."
     )
+    stride: int = Field(
+        0,
+        ge=0,
+        le=1_048_576,
+        description="Tokens that each piece of a long plain text repeats from the one before; at most half a piece.",
+    )
+    train_on: TrainOn = Field("answers", description="Learn only to write the answers, or the questions too.")
     layout: Layout = Field("auto", description="How the examples are laid out; found out from the file unless said.")
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Which column holds what, for layout 'columns': prompt, completion, system, text.",
     )
-    bad_rows: Literal["stop", "skip"] = Field(
-        "skip", description="What to do with rows that cannot be read; skipped ones are counted."
-    )
-    max_rows: int | None = Field(None, ge=1, description="Use only the first rows of the file.")
+    bad_rows: BadRows = Field("skip", description="What to do with rows that cannot be read; skipped ones are counted.")
+    max_bad_rows: int | None = Field(None, ge=0, description="Stop all the same when more rows than this are bad.")
+    max_rows: int | None = Field(None, ge=1, description="Use only the first rows of the data.")
     held_out: float = Field(
         0.05, ge=0, le=0.5, description="Share of the examples kept aside to measure what was learned."
+    )
+    split_seed: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="Draws the examples kept aside; the seed above unless given."
+    )
+    shuffle_seed: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="Draws the order of the examples; the seed above unless given."
     )
 
     precision: Precision = Field("auto", description="Number format of the weights that are not quantized.")

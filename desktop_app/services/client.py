@@ -7,11 +7,12 @@ ended too, for its memory. Starting counts against the limit of the call, but a 
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from desktop_app.errors import ServiceError
 from desktop_app.paths import logs_dir
-from desktop_app.pipe import BrokenPipe, read_frame, unpacked_error, write_frame
+from desktop_app.pipe import CANCEL, BrokenPipe, read_frame, unpacked_error, write_frame
 from desktop_app.process import start_service, wait_until
 
 _START_LIMIT_S = 60.0
@@ -21,9 +22,20 @@ _DOING = {
     "scan": "Looking for models",
     "data_report": "Reading the data",
     "data_columns": "Reading the data",
+    "data_rows": "Reading the rows",
     "token_preview": "Showing the tokens",
+    "token_view": "Showing the tokens",
+    "edit_rows": "Keeping the edits",
+    "apply_fix": "Mending the data",
+    "export_rows": "Writing the rows",
+    "export_report": "Writing the report",
+    "chat_templates": "Showing the templates",
     "sample": "Asking the sensors",
 }
+
+
+class CallCancelled(ServiceError):
+    """Somebody in this program no longer wants the answer."""
 
 
 class Service:
@@ -37,10 +49,16 @@ class Service:
         self._last_call = 0.0
         self._watch: threading.Timer | None = None
 
-    def call(self, method: str, timeout_s: float, **params: Any) -> Any:
+    def call(
+        self, method: str, timeout_s: float, on_progress: Callable[[dict[str, Any]], None] | None = None, **params: Any
+    ) -> Any:
         """Call a method and return its answer, plain JSON values.
 
+        `on_progress` is called in this thread with {"done", "total", ...}; each word of progress gives the call
+        `timeout_s` anew, so that a long one lasts as long as it gets on.
+
         Raises:
+            CallCancelled: somebody called `cancel`.
             ServiceError: no answer within `timeout_s`, or the helper died; it is started again by the next call.
             AppError: what the method itself raised.
         """
@@ -51,7 +69,11 @@ class Service:
         try:
             helper = self._ready_helper(end, doing)
             try:
-                answer = helper.ask({"method": method, "params": params}, end)
+                helper.send({"method": method, "params": params})
+                while "progress" in (answer := helper.take(end)):
+                    end = time.monotonic() + timeout_s
+                    if on_progress is not None:
+                        on_progress(answer["progress"])
             except TimeoutError as error:
                 self.close()
                 raise ServiceError(
@@ -64,6 +86,15 @@ class Service:
         finally:
             self._lock.release()
         return self._result(answer, doing)
+
+    def cancel(self) -> None:
+        """Ask the call that goes on in another thread to end; without effect where none does or it cannot be ended."""
+        helper = self._helper
+        if helper is not None and self._lock.locked():
+            try:
+                helper.send(CANCEL)
+            except OSError:
+                pass  # it is gone, and so is the call
 
     def close(self) -> None:
         """End the helper, also in the middle of a call of another thread, which then raises; it can be used again."""
@@ -95,6 +126,8 @@ class Service:
         return helper
 
     def _result(self, answer: Any, doing: str) -> Any:
+        if answer.get("cancelled"):
+            raise CallCancelled(f"{doing} was cancelled.", "Ask again when you want it.")
         if "error" not in answer:
             return answer.get("result")
         if answer["error"].get("kind") == "bug":
@@ -137,25 +170,21 @@ class _Helper:
     def __init__(self, name: str) -> None:
         self.started = time.monotonic()
         self._is_ready = False
+        self._sending = threading.Lock()
         self._process = start_service(name, logs_dir() / f"{name}-service.log")
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._receive, name=f"{name}-service", daemon=True).start()
 
     def wait_until_ready(self, end: float) -> None:
-        """Wait for the helper's first word. Raises as `ask`."""
+        """Wait for the helper's first word. Raises as `take`."""
         if not self._is_ready:
-            self._take(end)
+            self.take(end)
             self._is_ready = True
 
-    def ask(self, request: Any, end: float) -> Any:
-        """Send a request and wait for its answer.
-
-        Raises:
-            TimeoutError: there is none at `end` (time.monotonic).
-            EOFError, BrokenPipe, OSError: the helper is gone.
-        """
-        write_frame(cast(BinaryIO, self._process.stdin), request)
-        return self._take(end)
+    def send(self, request: Any) -> None:
+        """Send a request, or the wish to end the one that is worked on. Raises OSError if the helper is gone."""
+        with self._sending:
+            write_frame(cast(BinaryIO, self._process.stdin), request)
 
     @property
     def is_gone(self) -> bool:
@@ -181,7 +210,13 @@ class _Helper:
             except OSError:
                 pass  # an unsent request; nobody waits for it any more
 
-    def _take(self, end: float) -> Any:
+    def take(self, end: float) -> Any:
+        """Wait for the next word of the helper.
+
+        Raises:
+            TimeoutError: there is none at `end` (time.monotonic).
+            EOFError, BrokenPipe, OSError: the helper is gone.
+        """
         try:
             answer = self._answers.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty as error:

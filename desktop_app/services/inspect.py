@@ -46,13 +46,14 @@ def data_report(
     columns: dict[str, str] | None = None,
     max_rows: int | None = None,
     limit_s: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Look at a data file, for at most `limit_s` seconds; the answer is a DataReport.
 
     Raises:
         DataError: as `training_data.report.data_report`.
     """
-    return report.data_report(Path(path), layout, columns, max_rows, limit_s=limit_s).model_dump(mode="json")
+    return report.data_report(Path(path), layout, columns, max_rows, progress, limit_s).model_dump(mode="json")
 
 
 def data_columns(path: str) -> list[str]:

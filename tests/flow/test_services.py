@@ -18,7 +18,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from desktop_app.errors import DataError, ModelError, ServiceError
 from desktop_app.process import wait_until
-from desktop_app.services.client import Service
+from desktop_app.services.client import CallCancelled, Service
 from tests.fakes.model_files import write_json, write_llama
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,6 +148,27 @@ def test_data_and_tokens_are_shown_as_they_will_be_trained(service: Callable[[st
     assert "first 4,096 of 4,500 tokens" in long["note"]
     with pytest.raises(DataError, match="no usable row 3, only 2"):
         inspect.call("token_preview", 60, row=3, max_length=512, **wanted)
+
+
+def test_a_long_call_tells_how_far_it_is_and_can_be_cancelled(
+    service: Callable[[str], Service], tmp_path: Path
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_bytes(b'{"prompt": "a b", "completion": "c"}\n' * 600_000)
+    inspect = service("inspect")
+    inspect.call("scan", 60, roots=[])
+    told: list[dict[str, int]] = []
+
+    def cancel_at_once(progress: dict[str, int]) -> None:
+        told.append(progress)
+        inspect.cancel()
+
+    with pytest.raises(CallCancelled, match="Reading the data was cancelled"):
+        inspect.call("data_report", 60, on_progress=cancel_at_once, path=str(data))
+    assert 0 < told[0]["done"] < told[0]["total"] == data.stat().st_size
+    inspect.cancel()  # nothing goes on: the next call is not touched
+    assert inspect.call("data_report", 60, path=str(data), max_rows=3)["rows"] == 3
+    assert len(_helpers()) == 1
 
 
 def _model_with_tokenizer(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from .number import parse_number, shown_number
 
-Kind = Literal["whole", "decimal", "switch", "choice", "text", "names", "mapping"]
+Kind = Literal["whole", "decimal", "switch", "choice", "text", "names", "lines", "mapping"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,9 @@ class FormField:
             return ""
         if self.kind in ("whole", "decimal"):
             return shown_number(value)
-        return ", ".join(value) if isinstance(value, tuple) else str(value)
+        if isinstance(value, tuple):
+            return ("\n" if self.kind == "lines" else ", ").join(value)
+        return str(value)
 
     def parse(self, typed: Any) -> Any:
         """Turn what the widget holds into a value of the spec.
@@ -89,6 +91,8 @@ class FormField:
         return number
 
     def _other(self, typed: Any) -> Any:
+        if self.kind == "lines":
+            return tuple(filter(None, str(typed).splitlines()))
         if self.kind == "names":
             names = tuple(str(typed).replace(",", " ").split())
             return self.default if names == (self.default,) or not names else names
@@ -143,7 +147,7 @@ def _form_field(name: str, label: str, info: FieldInfo) -> FormField:
         label=label,
         description=info.description or "",
         default=None if info.is_required() else info.get_default(call_default_factory=True),
-        kind=_kind(kinds),
+        kind=_kind(name, kinds),
         is_optional=NoneType in parts,
         choices=tuple(get_args(kinds[0])) if get_origin(kinds[0]) is Literal else (),
         adapter=_adapter(info),
@@ -159,9 +163,9 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
-def _kind(kinds: list[Any]) -> Kind:
+def _kind(name: str, kinds: list[Any]) -> Kind:
     if any(get_origin(kind) is tuple for kind in kinds):
-        return "names"
+        return "lines" if name.endswith("data") else "names"  # paths hold spaces and commas, names do not
     first = kinds[0]
     if get_origin(first) is Literal:
         return "choice"

@@ -25,7 +25,17 @@ ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
         "seed",
         "activation_checkpointing",
     ),
-    "Data": ("train_on", "bad_rows", "max_rows", "held_out"),
+    "Data": (
+        "train_on",
+        "chat_template",
+        "stride",
+        "bad_rows",
+        "max_bad_rows",
+        "max_rows",
+        "held_out",
+        "split_seed",
+        "shuffle_seed",
+    ),
     "Machine": ("device", "precision", "threads", "logging_steps", "eval_steps", "save_steps", "name", "output"),
 }
 UNITS = {
@@ -36,6 +46,8 @@ UNITS = {
     "gradient_accumulation": "batches",
     "max_steps": "steps",
     "max_rows": "rows",
+    "max_bad_rows": "rows",
+    "stride": "tokens",
     "logging_steps": "steps",
     "eval_steps": "steps",
     "save_steps": "steps",
@@ -46,7 +58,7 @@ class FinetuneForm(Form[FinetuneSpec]):
     """The fields of a `FinetuneSpec`; `report` is what the chosen data file holds, None while not known."""
 
     spec_type = FinetuneSpec
-    chosen = ("model", "data", "layout", "columns")
+    chosen = ("model", "data", "more_data", "evaluation_data", "overlay", "layout", "columns")
     labels: ClassVar[dict[str, str]] = {
         "max_length": "Max length",
         "learning_rate": "Learning rate",
@@ -60,7 +72,12 @@ class FinetuneForm(Form[FinetuneSpec]):
         "gradient_accumulation": "Accumulation",
         "activation_checkpointing": "Save memory by recomputing",
         "train_on": "Train on",
+        "chat_template": "Chat template",
+        "stride": "Text overlap",
         "bad_rows": "Bad rows",
+        "max_bad_rows": "Max bad rows",
+        "split_seed": "Split seed",
+        "shuffle_seed": "Shuffle seed",
         "max_rows": "Max rows",
         "held_out": "Held-out share",
         "logging_steps": "Logging interval",

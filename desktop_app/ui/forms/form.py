@@ -76,11 +76,14 @@ class Form(Generic[S]):
 
     def draft(self) -> S | None:
         """Make a spec with the default in place of each wrong value, to plan with; None until all is chosen."""
-        if any(not self.values[name] for name in self.chosen if self.fields[name].default is None):
+        if any(not self.values[name] for name in self.chosen if self._is_needed(name)):
             return None
         values = {name: self._value_or_default(name) for name in self.fields}
         draft: S = self.spec_type(**values)
         return draft
+
+    def _is_needed(self, name: str) -> bool:
+        return self.fields[name].default is None and not self.fields[name].is_optional
 
     def _value_or_default(self, name: str) -> Any:
         try:
