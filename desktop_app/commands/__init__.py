@@ -7,8 +7,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 from desktop_app import __version__
+from desktop_app.domain.finetune_spec import Layout
 from desktop_app.errors import AppError, error_kind
 
 SUCCESS, BUG, PROBLEM, CANCELLED = 0, 1, 2, 130
@@ -64,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     _job_argument(_command(commands, "show", "show one job: settings, progress, result", _show))
     inspect = _command(commands, "inspect", "look at a model folder or a data file without loading it", _inspect)
     inspect.add_argument("path", metavar="PATH", help="a model folder, a GGUF file or a data file")
-    inspect.add_argument("--layout", default="auto", help="read a data file in this layout instead of finding it out")
+    inspect.add_argument(
+        "--layout",
+        default="auto",
+        choices=get_args(Layout),
+        help="read a data file in this layout instead of finding it out",
+    )
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     for name, text in _JOB_ACTIONS.items():
         _job_argument(_command(commands, name, text, _act)).set_defaults(action=name)

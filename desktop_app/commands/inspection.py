@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from desktop_app.domain.data_report import DataReport
+from desktop_app.domain.finetune_spec import Layout
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import SpecError
 from desktop_app.library.model_folder import model_facts
@@ -15,7 +16,7 @@ _SHOWN_PREVIEWS = 2
 _SHOWN_CHARACTERS = 300
 
 
-def inspect_path(path: str, layout: str, as_json: bool) -> int:
+def inspect_path(path: str, layout: Layout, as_json: bool) -> int:
     """Describe what lies at a path; 0 if it can be used, 2 if it cannot.
 
     Raises:

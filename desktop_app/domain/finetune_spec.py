@@ -15,6 +15,7 @@ Scheduler = Literal["linear", "cosine", "constant"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Layout = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "preference", "kto", "columns", "text"]
+DATA_PARTS = ("prompt", "completion", "system", "text", "messages", "chosen", "rejected", "label")
 TrainOn = Literal["answers", "everything"]
 BadRows = Literal["stop", "skip"]
 ChatTemplateName = Literal["own", "plain", "chatml", "llama3", "mistral", "gemma", "phi", "alpaca", "zephyr", "vicuna"]
@@ -82,7 +83,8 @@ class FinetuneSpec(Value):
     layout: Layout = Field("auto", description="How the examples are laid out; found out from the file unless said.")
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Which column holds what, for layout 'columns': prompt, completion, system, text.",
+        description="Which column holds what, for layout 'columns': prompt, completion, system, text; also messages, "
+        "chosen, rejected, label.",
     )
     bad_rows: BadRows = Field("skip", description="What to do with rows that cannot be read; skipped ones are counted.")
     max_bad_rows: int | None = Field(None, ge=0, description="Stop all the same when more rows than this are bad.")
@@ -111,9 +113,7 @@ class FinetuneSpec(Value):
 
     @model_validator(mode="after")
     def _columns_are_known(self) -> "FinetuneSpec":
-        unknown = set(self.columns) - {"prompt", "completion", "system", "text"}
+        unknown = set(self.columns) - set(DATA_PARTS)
         if unknown:
-            raise ValueError(
-                f"columns: unknown part {sorted(unknown)[0]!r}; known are prompt, completion, system, text"
-            )
+            raise ValueError(f"columns: unknown part {sorted(unknown)[0]!r}; known are {', '.join(DATA_PARTS)}")
         return self

@@ -17,11 +17,13 @@ from desktop_app.job_folder import JobFolder, Request, create_job_folder
 from desktop_app.library.model_folder import check_model_folder
 from desktop_app.os_lock import OsLock
 from desktop_app.storage.index import Index
+from desktop_app.training_data.overlay import read_overlay
 from desktop_app.training_data.reader import open_data_file
+from desktop_app.training_data.sources import data_files
 
 from .recovery import TRASH_PREFIX
 
-_PATH_FIELDS = ("model", "reference", "data", "output")
+_PATH_FIELDS = ("model", "reference", "data", "more_data", "evaluation_data", "overlay", "output")
 
 
 def submit(spec: JobSpec) -> str:
@@ -46,11 +48,13 @@ def submit(spec: JobSpec) -> str:
 
 def with_absolute_paths(spec: JobSpec) -> JobSpec:
     """Return the spec with every path made absolute: a worker runs in its own folder."""
-    absolute = {
-        name: str(Path(value).expanduser().absolute())
-        for name in _PATH_FIELDS
-        if isinstance(value := getattr(spec, name, None), str)
-    }
+    absolute: dict[str, str | tuple[str, ...]] = {}
+    for name in _PATH_FIELDS:
+        value = getattr(spec, name, None)
+        if isinstance(value, str):
+            absolute[name] = str(Path(value).expanduser().absolute())
+        elif isinstance(value, tuple):
+            absolute[name] = tuple(str(Path(path).expanduser().absolute()) for path in value)
     return spec.model_copy(update=absolute)
 
 
@@ -241,14 +245,27 @@ def _check_paths(spec: JobSpec) -> None:
         if model is not None:
             check_model_folder(Path(model))
     data = getattr(spec, "data", None)
-    if data is not None and not Path(data).is_file():
-        what = "is a folder" if Path(data).exists() else "does not exist"
-        raise SpecError(f"data: {data} {what}.", "Name a JSONL, JSON, CSV, Parquet or text file.", "data")
     if data is not None:
-        open_data_file(Path(data))
+        _check_data("data", (data, *getattr(spec, "more_data", ())))
+    evaluation = getattr(spec, "evaluation_data", None)
+    if evaluation is not None:
+        _check_data("evaluation_data", (evaluation,))
+    overlay = getattr(spec, "overlay", None)
+    if overlay is not None:
+        read_overlay(Path(overlay))
     output = getattr(spec, "output", None)
     if output is not None:
         _check_output(Path(output))
+
+
+def _check_data(field: str, data: tuple[str, ...]) -> None:
+    for path in data:
+        if not Path(path).exists():
+            raise SpecError(
+                f"{field}: {path} does not exist.", "Name a JSONL, JSON, CSV, Parquet or text file, or a folder.", field
+            )
+    for file in data_files(data):
+        open_data_file(file)
 
 
 def _check_output(output: Path) -> None:

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from desktop_app.domain.data_report import BadRow
+from desktop_app.domain.finetune_spec import Layout
 from desktop_app.errors import DataError
 from desktop_app.library import model_folder
 from desktop_app.library.catalogue import find_model_folders
 from desktop_app.training_data import report
 from desktop_app.training_data.examples import read_examples
 from desktop_app.training_data.reader import open_data_file
-from desktop_app.training_data.tokenization import NOT_TRAINED, Tokenization
+from desktop_app.training_data.token_view import token_view as token_view_of
+from desktop_app.training_data.tokenization import Tokenization
 
 MEMORY_BYTES = 2 * 1024**3
-_SHOWN_TOKENS = 4096
 _SHOWN_COLUMNS = 200
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
@@ -42,7 +43,7 @@ def scan(roots: list[str]) -> list[dict[str, Any]]:
 
 def data_report(
     path: str,
-    layout: str = "auto",
+    layout: Layout = "auto",
     columns: dict[str, str] | None = None,
     max_rows: int | None = None,
     limit_s: float | None = None,
@@ -71,7 +72,7 @@ def token_preview(
     row: int,
     max_length: int,
     train_on: Literal["answers", "everything"] = "answers",
-    layout: str = "auto",
+    layout: Layout = "auto",
     columns: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Show the tokens of one usable row, counted from 1, exactly as they would be trained.
@@ -88,14 +89,9 @@ def token_preview(
     example = next(islice(examples, max(0, row - 1), None), None)
     if example is None:
         raise DataError(f"{data} has no usable row {row:,}, only {examples.row_count:,}.", "Choose an earlier row.")
-    found = tokenization.tokens(example, max_length, with_pieces=True)
-    shown = [
-        [piece, label != NOT_TRAINED] for piece, label in zip(found.pieces[:_SHOWN_TOKENS], found.labels, strict=False)
-    ]
-    notes = [found.note] if found.note else []
-    if len(found.input_ids) > _SHOWN_TOKENS:
-        notes.append(f"Only the first {_SHOWN_TOKENS:,} of {len(found.input_ids):,} tokens are shown.")
-    return {"tokens": shown, "cut": found.cut, "note": " ".join(notes)}
+    view = token_view_of(tokenization, example, max_length)
+    shown = [[token.text, token.is_trained] for token in view.tokens if not token.is_cut]
+    return {"tokens": shown, "cut": view.cut, "note": view.note}
 
 
 _LATEST: dict[tuple[object, ...], Tokenization] = {}

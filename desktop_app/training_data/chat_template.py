@@ -1,27 +1,22 @@
 """Render a conversation by the model's own chat template, in a sandbox, the way transformers does.
 
-A template is a program that came with a model: it runs in jinja2's sandbox, and what it writes is bounded. Time and
-memory are bounded by the process it runs in, not here. A model without one gets our plain template.
+A template is a program that came with a model: it runs in jinja2's sandbox (`template_sandbox.py`), and what it
+writes is bounded. A model without one gets our plain template.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
 
 from desktop_app.domain.data_report import Turn
 from desktop_app.errors import DataError, ModelError
+
+from .template_sandbox import AnswerSpans, Sandbox
 
 # For models without a template: system text and newline, question and newline, answer and end token. Results
 # carry it as `chat_template.jinja`. The markers tell which part is the answer.
@@ -62,8 +57,9 @@ class ChatTemplate:
         self.is_plain = is_plain
         self.has_markers = _MARKER.search(source) is not None
         self._special_tokens = dict(special_tokens)
-        self._environment = _environment()
-        self._answers: _AnswerSpans = self._environment.extensions[_AnswerSpans.identifier]  # type: ignore[assignment]
+        self.knows_calls = "tool_calls" in source
+        self._environment = Sandbox()
+        self._answers: AnswerSpans = self._environment.answers
         try:
             self._template = self._environment.from_string(source)
         except (jinja2.TemplateError, RecursionError) as error:
@@ -77,8 +73,9 @@ class ChatTemplate:
         Raises:
             DataError: if the template refuses the conversation, or writes without end.
         """
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
-        allowed = _ALLOWED_CHARACTERS + _ALLOWED_GROWTH * (len(tools) + sum(len(turn.text) for turn in turns))
+        messages = [self._message(turn) for turn in turns]
+        given = len(tools) + sum(len(turn.text) + len(turn.calls) for turn in turns)
+        allowed = _ALLOWED_CHARACTERS + _ALLOWED_GROWTH * given
         blocks: list[str] = []
         length = 0
         with self._answers.found() as answers:
@@ -100,6 +97,20 @@ class ChatTemplate:
             except Exception as error:  # a template is a foreign program and may raise anything
                 raise _refusal(str(error) or type(error).__name__) from error
         return Rendered("".join(blocks), tuple(answers))
+
+    def _message(self, turn: Turn) -> dict[str, Any]:
+        """Write a turn as templates expect it; one that knows no tool calls gets them as text."""
+        if not turn.calls:
+            return {"role": turn.role, "content": turn.text}
+        if self.knows_calls:
+            return {"role": turn.role, "content": turn.text, "tool_calls": json.loads(turn.calls)}
+        return {"role": turn.role, "content": "\n".join(filter(None, (turn.text, calls_as_text(turn.calls))))}
+
+
+def calls_as_text(calls: str) -> str:
+    """Write the tool calls of a turn as one would say them in JSON: one call as an object, several as a list."""
+    said = [call["function"] for call in json.loads(calls)]
+    return json.dumps(said[0] if len(said) == 1 else said, ensure_ascii=False)
 
 
 def find_chat_template(folder: Path, tokenizer_config: Mapping[str, Any]) -> str:
@@ -132,72 +143,3 @@ def _refusal(reason: str) -> DataError:
         f"The model's chat template refuses this conversation: {reason[:300]}.",
         "Some models take no system text, or want question and answer in turn; change the row or leave it out.",
     )
-
-
-class _AnswerSpans(Extension):
-    """The tag `{% generation %}`: notes where the text inside begins and ends."""
-
-    tags = {"generation"}
-
-    def __init__(self, environment: jinja2.Environment) -> None:
-        super().__init__(environment)
-        self.position = 0
-        self._spans: list[tuple[int, int]] = []
-
-    @contextmanager
-    def found(self) -> Iterator[list[tuple[int, int]]]:
-        """Collect the spans of one rendering; `position` must follow the length of what is written."""
-        self.position, self._spans = 0, []
-        yield self._spans
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.CallBlock(self.call_method("_note"), [], [], body).set_lineno(line)
-
-    def _note(self, caller: Any) -> str:
-        text: str = caller()
-        self._spans.append((self.position, self.position + len(text)))
-        return text
-
-
-class _SafeNamespace(Namespace):
-    """jinja2's namespace, without names that Python itself would call."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name.startswith("_"):
-            raise jinja2.exceptions.SecurityError(f"a template may not set {name!r}")
-        super().__setitem__(name, value)
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_AnswerSpans, loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
-    environment.globals["namespace"] = _namespace
-    return environment
-
-
-def _namespace(*args: Any, **kwargs: Any) -> _SafeNamespace:
-    made = _SafeNamespace()
-    for name, value in dict(*args, **kwargs).items():
-        made[name] = value
-    return made
-
-
-def _to_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """Write JSON without HTML escapes, unlike jinja2's own filter."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def _raise_exception(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)

@@ -1,112 +1,263 @@
-"""The examples of a data file, one after another; the same for the report and for training.
+"""The examples of data files, one after another; the same for the report, the preview and training.
 
-A row that cannot be used is counted and told, never dropped in silence.
+A row that cannot be used is counted and told, never dropped in silence. The user's edits are worked in here.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from desktop_app.domain.data_report import BadRow
+from desktop_app.domain.data_choice import DataChoice
+from desktop_app.domain.data_report import BadRow, FindingCode
+from desktop_app.domain.finetune_spec import BadRows, Layout
 from desktop_app.errors import DataError
 
 from .example import Example
 from .layout import FoundLayout, find_layout
 from .lines import Progress, no_progress
+from .overlay import Overlay, read_overlay
 from .reader import DataFile, open_data_file
 from .row import Row
-from .turns import RowProblem, tools_of, turns_of
+from .row_parts import parts_of
+from .sources import data_files
+from .turns import RowProblem, tools_of
 
 _SAMPLE_ROWS = 100
 _SAMPLE_TRIES = 10_000
 _SAMPLE_BYTES = 256 * 1024 * 1024
 _KEPT_BAD_ROWS = 100
+_KEPT_REASONS = 1000
+ADDED = -1  # the `source` of rows that the user added
+
+State = Literal["", "changed", "added", "left_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row in its place with what became of it: an example, a bad row, or neither if it is left out.
+
+    `code` names the finding that a bad row belongs to.
+    """
+
+    source: int
+    number: int
+    line: int
+    byte_offset: int
+    example: Example | None
+    bad: BadRow | None = None
+    state: State = ""
+    code: FindingCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file with its layout."""
+
+    file: DataFile
+    layout: FoundLayout
 
 
 class Examples:
     """Examples to iterate over, any number of times. The counts are those of the latest iteration.
 
-    `bad_rows` keeps the first hundred. `is_complete` says whether the file was read to its end.
+    `bad_rows` keeps the first hundred, `bad_reasons` counts all by their reason. `is_complete` says whether
+    everything was read to its end.
     """
 
-    def __init__(
-        self, file: DataFile, layout: FoundLayout, policy: Literal["stop", "skip"], max_rows: int | None
-    ) -> None:
-        self.file = file
-        self.layout = layout
-        self.row_count = 0
-        self.bad_row_count = 0
+    def __init__(self, sources: list[Source], choice: DataChoice) -> None:
+        self.sources = sources
+        self.choice = choice
+        self._is_one = len(sources) == 1
+        self._overlay = read_overlay(Path(choice.overlay)) if choice.overlay else Overlay()
+        self._folder = Path(choice.overlay).absolute().parent
+        self._start()
+
+    def _start(self) -> None:
+        self.row_count, self.bad_row_count, self.is_complete = 0, 0, False
         self.bad_rows: list[BadRow] = []
-        self.is_complete = False
-        self._policy = policy
-        self._max_rows = max_rows
+        self.bad_reasons: Counter[str] = Counter()
+        self.states: Counter[State] = Counter()
+        self.rows_of_source = [0] * len(self.sources)
+        self.bad_rows_of_source = [0] * len(self.sources)
+
+    @property
+    def file(self) -> DataFile:
+        """The first file."""
+        return self.sources[0].file
+
+    @property
+    def layout(self) -> FoundLayout:
+        """The layout of the first file."""
+        return self.sources[0].layout
+
+    @property
+    def name(self) -> str:
+        """What messages call the data."""
+        return self.file.path.name if self._is_one else f"{self.file.path.name} and {len(self.sources) - 1} more files"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(source.file.size_bytes for source in self.sources)
 
     def __iter__(self) -> Iterator[Example]:
         return self.read()
 
     def read(self, progress: Progress = no_progress) -> Iterator[Example]:
-        """Read from the start; `progress` is told the byte offset reached, now and then.
+        """Read from the start; `progress` is told the bytes read, now and then.
 
         Raises:
-            DataError: at the first bad row if the policy is 'stop'; if the file breaks off; if no row is usable.
+            DataError: at a bad row that the choice does not allow; if a file breaks off; if no row is usable.
         """
-        self.row_count, self.bad_row_count, self.bad_rows, self.is_complete = 0, 0, [], False
-        for number, row in enumerate(self.file.rows(progress), 1):
-            if self.row_count == self._max_rows:
-                return
-            example = _bad(row, number) if isinstance(row, BadRow) else self._example(row, number)
-            if isinstance(example, BadRow):
-                self._count_bad(example)
-                continue
-            self.row_count += 1
-            yield example
+        for item in self.items(progress):
+            if item.example is not None:
+                yield item.example
+
+    def items(self, progress: Progress = no_progress) -> Iterator[Item]:
+        """Read as `read` does, but tell of every row what became of it.
+
+        Raises:
+            DataError: as `read`.
+        """
+        self._start()
+        for item in self._items(progress):
+            if item.example is not None:
+                if self.row_count == self.choice.max_rows:
+                    return
+                self.row_count += 1
+                if item.source != ADDED:
+                    self.rows_of_source[item.source] += 1
+            elif item.bad is not None:
+                self._count_bad(item.bad, item.source)
+            if item.state:
+                self.states[item.state] += 1
+            yield item
         self.is_complete = True
         if self.row_count == 0:
-            raise _no_usable_row(self.file.path.name, self.bad_rows[:1])
+            raise _no_usable_row(self.name, self.bad_rows[:1])
 
-    def _example(self, row: Row, number: int) -> Example | BadRow:
+    def _items(self, progress: Progress) -> Iterator[Item]:
+        read_bytes = 0
+        for index, source in enumerate(self.sources):
+            edits = self._overlay.rows_of(source.file.path, self._folder)
+            start = read_bytes
+            rows = source.file.rows(lambda offset, start=start: progress(start + offset))  # type: ignore[misc]
+            for number, row in enumerate(rows, 1):
+                if edits and number in edits:
+                    yield self._edited(index, number, row, edits[number])
+                else:
+                    yield self._item(index, number, row, source.layout)
+            read_bytes += source.file.size_bytes
+        for number, columns in enumerate(self._overlay.added, 1):
+            yield self._item(ADDED, number, Row(0, 0, columns), _layout_of_edit(columns), "added")
+
+    def _item(self, index: int, number: int, row: Row | BadRow, layout: FoundLayout, state: State = "") -> Item:
+        line, byte_offset = row.line, row.byte_offset
+        if isinstance(row, BadRow):
+            return Item(index, number, line, byte_offset, None, self._bad(index, number, row), state)
         try:
-            turns = turns_of(row.columns, self.layout)
-            tools = "" if self.layout.name == "text" else tools_of(row.columns)
+            parts = parts_of(row.columns, layout)
+            tools = "" if layout.name == "text" else tools_of(row.columns)
         except (RowProblem, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            return _bad(BadRow(line=row.line, byte_offset=row.byte_offset, reason=reason), number)
-        return Example(turns=turns, line=row.line, byte_offset=row.byte_offset, tools=tools, continues=row.continues)
+            bad = self._bad(index, number, BadRow(line=line, byte_offset=byte_offset, reason=reason))
+            return Item(index, number, line, byte_offset, None, bad, state, getattr(error, "code", None))
+        example = Example(
+            turns=parts.turns,
+            line=line,
+            byte_offset=byte_offset,
+            tools=tools,
+            continues=row.continues,
+            prompt_turns=parts.prompt_turns,
+            rejected=parts.rejected,
+            label=parts.label,
+            source=index,
+            number=number,
+        )
+        return Item(index, number, line, byte_offset, example, None, state)
 
-    def _count_bad(self, bad: BadRow) -> None:
-        if self._policy == "stop":
-            raise DataError(
-                f"{self.file.path.name}, {place_of(bad)}: {bad.reason}.", "Mend it, or choose to skip bad rows."
-            )
+    def _edited(self, index: int, number: int, row: Row | BadRow, edit: Mapping[str, Any] | None) -> Item:
+        if edit is None:
+            return Item(index, number, row.line, row.byte_offset, None, None, "left_out")
+        continues = isinstance(row, Row) and row.continues
+        changed = Row(row.line, row.byte_offset, dict(edit), continues)
+        return self._item(index, number, changed, _layout_of_edit(edit), "changed")
+
+    def _bad(self, index: int, number: int, bad: BadRow) -> BadRow:
+        reason = bad.reason if bad.line else f"row {number}: {bad.reason}"
+        source = "" if self._is_one or index == ADDED else str(self.sources[index].file.path)
+        return bad.model_copy(update={"reason": reason, "source": source, "number": number})
+
+    def _count_bad(self, bad: BadRow, source: int) -> None:
+        choice, name = self.choice, Path(bad.source).name or self.file.path.name
         self.bad_row_count += 1
+        too_many = choice.max_bad_rows is not None and self.bad_row_count > choice.max_bad_rows
+        if choice.bad_rows == "stop":
+            raise DataError(f"{name}, {place_of(bad)}: {bad.reason}.", "Mend it, or choose to skip bad rows.")
+        if too_many:
+            raise DataError(
+                f"{name}, {place_of(bad)}: {bad.reason}. That is one more than the {choice.max_bad_rows:,} allowed.",
+                "Mend the rows, or allow more of them.",
+            )
+        if source != ADDED:
+            self.bad_rows_of_source[source] += 1
+        reason = _without_place(bad)
+        if reason in self.bad_reasons or len(self.bad_reasons) < _KEPT_REASONS:
+            self.bad_reasons[reason] += 1
         if len(self.bad_rows) < _KEPT_BAD_ROWS:
             self.bad_rows.append(bad)
 
 
 def read_examples(
     path: Path,
-    layout: str = "auto",
+    layout: Layout = "auto",
     columns: Mapping[str, str] | None = None,
-    bad_rows: Literal["stop", "skip"] = "skip",
+    bad_rows: BadRows = "skip",
     max_rows: int | None = None,
 ) -> Examples:
-    """Find out how a file is laid out and return its examples; reads only the first rows now.
-
-    `columns` says which column holds the prompt, completion, system or text. `max_rows` counts usable rows.
+    """Open one file or folder, in the words of a `DataChoice`; reads only the first rows now.
 
     Raises:
-        DataError: if the file cannot be read, or no column can be learned from.
+        DataError: as `examples_of`.
     """
+    choice = DataChoice(
+        paths=(str(path),), layout=layout, columns=dict(columns or {}), bad_rows=bad_rows, max_rows=max_rows
+    )
+    return examples_of(choice)
+
+
+def examples_of(choice: DataChoice) -> Examples:
+    """Find out how the files of a choice are laid out and return their examples; reads only the first rows now.
+
+    Raises:
+        DataError: if a file cannot be read, or no column can be learned from.
+    """
+    return Examples([_source(path, choice) for path in data_files(choice.paths)], choice)
+
+
+def _source(path: Path, choice: DataChoice) -> Source:
     file = open_data_file(path)
-    sample = _sample(file)
-    if file.format == "text":
-        found = FoundLayout(name="text", evidence="It is a plain text file.", mapping={"text": "text"})
-        if layout not in ("auto", "text"):
-            raise DataError(f"{path.name} is plain text and cannot be read as {layout}.", "Choose the layout text.")
-    else:
-        found = find_layout(sample, layout, columns or {}, path.name)
-    return Examples(file, found, bad_rows, max_rows)
+    if file.format != "text":
+        return Source(file, find_layout(_sample(file), choice.layout, choice.columns, path.name))
+    if choice.layout not in ("auto", "text"):
+        raise DataError(f"{path.name} is plain text and cannot be read as {choice.layout}.", "Choose the layout text.")
+    return Source(file, FoundLayout(name="text", evidence="It is a plain text file.", mapping={"text": "text"}))
+
+
+def _layout_of_edit(row: Mapping[str, Any]) -> FoundLayout:
+    """Say how a row that the user wrote is laid out: always in one of the forms of a `RowEdit`."""
+    if "text" in row:
+        return FoundLayout(name="text", evidence="", mapping={"text": "text"})
+    if "chosen" in row:
+        return FoundLayout(name="preference", evidence="")
+    if "label" in row:
+        return FoundLayout(
+            name="kto", evidence="", mapping={"prompt": "prompt", "completion": "completion", "label": "label"}
+        )
+    return FoundLayout(name="messages", evidence="", mapping={"messages": "messages"})
 
 
 def _sample(file: DataFile) -> list[dict[str, Any]]:
@@ -122,7 +273,8 @@ def _sample(file: DataFile) -> list[dict[str, Any]]:
         if isinstance(row, Row):
             sample.append(row.columns)
         elif not problems:
-            problems.append(_bad(row, number))
+            reason = row.reason if row.line else f"row {number}: {row.reason}"
+            problems.append(row.model_copy(update={"reason": reason}))
         if len(sample) == _SAMPLE_ROWS:
             break
     if not sample:
@@ -135,8 +287,10 @@ def place_of(bad: BadRow) -> str:
     return f"line {bad.line} (byte offset {bad.byte_offset})" if bad.line else "a row"
 
 
-def _bad(bad: BadRow, number: int) -> BadRow:
-    return bad if bad.line else bad.model_copy(update={"reason": f"row {number}: {bad.reason}"})
+def _without_place(bad: BadRow) -> str:
+    """Return the reason without what differs from row to row, so that equal ones can be counted."""
+    reason = bad.reason if bad.line else bad.reason.partition(": ")[2]
+    return reason.partition(" at column ")[0].partition(" at byte offset ")[0]
 
 
 def _no_usable_row(name: str, problems: list[BadRow]) -> DataError:

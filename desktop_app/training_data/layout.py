@@ -3,7 +3,9 @@
 messages           a list of {role, content}, as OpenAI writes it
 sharegpt           a list of {from, value}
 alpaca             instruction, input (may be empty), output
-prompt_completion  prompt and completion, response or chosen
+prompt_completion  prompt and completion or response
+preference         a chosen and a rejected answer, with their prompt or without
+kto                an answer and a label: good or bad
 columns            any column as question, any as answer, by a mapping
 text               plain text: a text file, or one column of text
 """
@@ -16,18 +18,19 @@ from typing import Any
 from desktop_app.errors import DataError
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat")
-PROMPT_COMPLETIONS = ("completion", "response", "chosen")
+PROMPTS = ("prompt", "question", "instruction", "query", "input")
+COMPLETIONS = ("completion", "response")
 _QUESTIONS = ("question", "query", "prompt", "instruction", "input", "user", "human", "source", "problem")
 _ANSWERS = ("answer", "response", "completion", "output", "assistant", "target", "solution", "reply")
 _TEXTS = ("text", "content", "document")
 _NO_TEXT = ("id", "uuid", "url", "source", "lang", "language", "category", "label", "split", "title")
 _SHOWN_COLUMNS = 30
-LAYOUTS = ("messages", "sharegpt", "alpaca", "prompt_completion", "columns", "text")
+LAYOUTS = ("preference", "kto", "messages", "sharegpt", "alpaca", "prompt_completion", "columns", "text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundLayout:
-    """A layout with the reason for it; `mapping` names the columns for prompt, completion, system and text."""
+    """A layout with the reason for it; `mapping` names the columns for some of `DATA_PARTS`."""
 
     name: str
     evidence: str
@@ -68,33 +71,50 @@ def find_layout(
 def chat_column(row: Mapping[str, Any]) -> str:
     """Name the column that holds a list of turns; '' if none does."""
     names = [name for name in CHAT_COLUMNS if name in row]
-    names += [name for name in row if name not in ("prompt", "rejected", *PROMPT_COMPLETIONS)]
+    names += [name for name in row if name not in ("prompt", "chosen", "rejected", *COMPLETIONS)]
     return next((name for name in names if _turn_style(row[name])), "")
 
 
-def prompt_completion_columns(row: Mapping[str, Any]) -> tuple[str, str] | None:
+def answer_columns(row: Mapping[str, Any]) -> tuple[str, str] | None:
     """Name the two columns of the layout prompt_completion, None if the row lacks them."""
-    completion = next((name for name in PROMPT_COMPLETIONS if name in row), "")
+    completion = next((name for name in COMPLETIONS if name in row), "")
     return ("prompt", completion) if "prompt" in row and completion else None
+
+
+def prompt_column(row: Mapping[str, Any]) -> str:
+    """Name the column with the question that two answers are given to; '' if there is none."""
+    return next((name for name in PROMPTS if row.get(name)), "")
 
 
 def _mapped(layout: str, mapping: Mapping[str, str], columns: tuple[str, ...], file_name: str) -> FoundLayout:
     missing = [name for name in mapping.values() if name not in columns]
     if missing:
         raise DataError(f"{file_name} has no column {missing[0]!r}.", f"Its columns are {_listed(columns)}.")
-    is_text = "text" in mapping
-    if not is_text and not {"prompt", "completion"} <= set(mapping):
+    named = _named_layout(set(mapping))
+    if not named:
         raise DataError(
             "The mapping names no columns to learn from.",
-            f"Name one for 'prompt' and one for 'completion', or one for 'text'; there are {_listed(columns)}.",
+            "Name one for 'prompt' and one for 'completion' (or for 'chosen' and 'rejected'), one for 'messages', "
+            f"or one for 'text'; there are {_listed(columns)}.",
         )
-    if layout not in ("auto", "columns", "text", "prompt_completion"):
+    if layout not in ("auto", "columns", "prompt_completion", named):
         raise DataError(
-            f"The layout {layout} takes no mapping.", "Choose the layout columns, or leave the mapping out."
+            f"The layout {layout} takes no such mapping.", "Choose the layout columns, or leave the mapping out."
         )
     said = ", ".join(f"{part} = {name!r}" for part, name in mapping.items())
-    name = "text" if is_text else "columns"
-    return FoundLayout(name=name, evidence=f"As you said: {said}.", columns=columns, mapping=dict(mapping))
+    return FoundLayout(name=named, evidence=f"As you said: {said}.", columns=columns, mapping=dict(mapping))
+
+
+def _named_layout(parts: set[str]) -> str:
+    """Say which layout a mapping describes; '' if it lacks something."""
+    if "text" in parts:
+        return "text"
+    if {"chosen", "rejected"} <= parts:
+        return "preference"
+    has_turns, has_pair = "messages" in parts, {"prompt", "completion"} <= parts
+    if "label" in parts:
+        return "kto" if has_turns or has_pair else ""
+    return "messages" if has_turns else "columns" if has_pair else ""
 
 
 def _guess(row: Mapping[str, Any], layout: str) -> _Guess | None:
@@ -106,22 +126,42 @@ def _guess(row: Mapping[str, Any], layout: str) -> _Guess | None:
     return _only_text(row) if layout in ("auto", "columns", "text") else None
 
 
+def _preference(row: Mapping[str, Any]) -> _Guess | None:
+    if not {"chosen", "rejected"} <= set(row):
+        return None
+    asked = chat_column(row) or prompt_column(row)
+    where = f"the prompt is in {asked!r}" if asked else "the prompt is what both begin with"
+    return _Guess("preference", f"There are the columns 'chosen' and 'rejected'; {where}", _with_system(row, ()))
+
+
+def _kto(row: Mapping[str, Any]) -> _Guess | None:
+    if not isinstance(row.get("label"), bool) and str(row.get("label")).lower() not in ("true", "false"):
+        return None
+    mapping: tuple[tuple[str, str], ...]
+    pair = answer_columns(row)
+    if pair is not None:
+        mapping = (("prompt", pair[0]), ("completion", pair[1]), ("label", "label"))
+        said = f"There are the columns {pair[0]!r} and {pair[1]!r}"
+    elif name := chat_column(row):
+        mapping = (("messages", name), ("label", "label"))
+        said = f"The column {name!r} holds conversations"
+    else:
+        return None
+    return _Guess("kto", f"{said}, and 'label' says whether the answer is good", _with_system(row, mapping))
+
+
 def _messages(row: Mapping[str, Any]) -> _Guess | None:
     name = chat_column(row)
     if not name or _turn_style(row[name]) != "role":
         return None
-    return _Guess("messages", f"The column {name!r} holds lists of {{role, content}}{_preference(row)}")
+    return _Guess("messages", f"The column {name!r} holds lists of {{role, content}}")
 
 
 def _sharegpt(row: Mapping[str, Any]) -> _Guess | None:
     name = chat_column(row)
     if not name or _turn_style(row[name]) != "from":
         return None
-    return _Guess("sharegpt", f"The column {name!r} holds lists of {{from, value}}{_preference(row)}")
-
-
-def _preference(row: Mapping[str, Any]) -> str:
-    return "; of 'chosen' and 'rejected' the chosen answer is learned" if "chosen" in row and "rejected" in row else ""
+    return _Guess("sharegpt", f"The column {name!r} holds lists of {{from, value}}")
 
 
 def _alpaca(row: Mapping[str, Any]) -> _Guess | None:
@@ -132,15 +172,11 @@ def _alpaca(row: Mapping[str, Any]) -> _Guess | None:
 
 
 def _prompt_completion(row: Mapping[str, Any]) -> _Guess | None:
-    pair = prompt_completion_columns(row)
+    pair = answer_columns(row)
     if pair is None:
         return None
     mapping = (("prompt", pair[0]), ("completion", pair[1]))
-    return _Guess(
-        "prompt_completion",
-        f"There are the columns {pair[0]!r} and {pair[1]!r}{_preference(row)}",
-        _with_system(row, mapping),
-    )
+    return _Guess("prompt_completion", f"There are the columns {pair[0]!r} and {pair[1]!r}", _with_system(row, mapping))
 
 
 def _columns(row: Mapping[str, Any]) -> _Guess | None:
@@ -179,6 +215,8 @@ def _with_system(row: Mapping[str, Any], mapping: tuple[tuple[str, str], ...]) -
 
 
 _GUESSES = {
+    "preference": _preference,
+    "kto": _kto,
     "messages": _messages,
     "sharegpt": _sharegpt,
     "alpaca": _alpaca,

@@ -14,16 +14,16 @@ from typing import BinaryIO
 from desktop_app.domain.data_report import BadRow
 from desktop_app.errors import DataError
 
+from .columnar_rows import arrow_rows, parquet_rows
 from .csv_rows import csv_rows
 from .json_rows import json_rows, jsonl_rows
 from .layout import CHAT_COLUMNS
 from .lines import Progress, lines, no_progress
-from .parquet_rows import parquet_rows
 from .row import ROW_LIMIT_BYTES, Row
 from .text_rows import text_rows
 
-FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "text")
-_BY_SUFFIX = {
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "text")
+SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
@@ -32,6 +32,9 @@ _BY_SUFFIX = {
     ".tab": "tsv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
     ".txt": "text",
     ".text": "text",
     ".md": "text",
@@ -52,7 +55,6 @@ _MAGIC = (
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
     (b"GGUF", "a GGUF model"),
-    (b"ARROW1", "an Arrow file"),
 )
 
 
@@ -73,8 +75,8 @@ class DataFile:
         Raises:
             DataError: where the file as a whole cannot be read on.
         """
-        if self.format == "parquet":
-            yield from parquet_rows(self.path, progress)
+        if self.format in ("parquet", "arrow"):
+            yield from (parquet_rows if self.format == "parquet" else arrow_rows)(self.path, progress)
             return
         try:
             with self.path.open("rb") as stream:
@@ -114,6 +116,8 @@ def open_data_file(path: Path) -> DataFile:
             raise DataError(f"{path.name} {what}.", "Choose a file with one training example per row.")
     if sample.startswith(b"PAR1"):
         return DataFile(path=path, format="parquet", encoding="", size_bytes=size_bytes)
+    if sample.startswith((b"ARROW1\0\0", b"\xff\xff\xff\xff")) and SUFFIXES.get(path.suffix.lower()) == "arrow":
+        return DataFile(path=path, format="arrow", encoding="", size_bytes=size_bytes)
     _refuse_other_encodings(path, sample)
     _refuse_binary(path, sample)
     start = len(_BOM) if sample.startswith(_BOM) else 0
@@ -150,11 +154,12 @@ def _refuse_binary(path: Path, sample: bytes) -> None:
 
 
 def _format_of(path: Path, sample: bytes, start: int) -> str:
-    suffix = _BY_SUFFIX.get(path.suffix.lower(), "")
-    if suffix == "parquet":
-        raise DataError(
-            f"{path.name} is no Parquet file: it does not start with PAR1.", "Write the file again, or rename it."
+    suffix = SUFFIXES.get(path.suffix.lower(), "")
+    if suffix in ("parquet", "arrow"):
+        what = (
+            "Parquet file: it does not start with PAR1" if suffix == "parquet" else "Arrow file: its start is another"
         )
+        raise DataError(f"{path.name} is no {what}.", "Write the file again, or rename it.")
     if suffix in ("csv", "tsv", "text"):
         return suffix
     if sample.lstrip()[:1] in (b"[", b"{"):
@@ -164,7 +169,7 @@ def _format_of(path: Path, sample: bytes, start: int) -> str:
     if path.suffix:
         raise DataError(
             f"{path.name}: files ending in {path.suffix} are not known as data.",
-            "Known are .jsonl, .json, .csv, .tsv, .parquet, .txt and .md; rename the file to what it is.",
+            "Known are .jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt and .md; rename the file to what it is.",
         )
     return "text"
 

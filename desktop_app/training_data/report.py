@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from desktop_app.domain.data_report import DataReport, Preview, Turn
+from desktop_app.domain.finetune_spec import Layout
 
 from .example import Example
 from .examples import Examples, read_examples
@@ -19,7 +20,7 @@ _REPORTED_COLUMNS = 200
 
 def data_report(
     path: Path,
-    layout: str = "auto",
+    layout: Layout = "auto",
     columns: Mapping[str, str] | None = None,
     max_rows: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -33,7 +34,7 @@ def data_report(
         DataError: if the file cannot be used at all.
     """
     examples = read_examples(path, layout, columns, "skip", max_rows)
-    size_bytes = examples.file.size_bytes
+    size_bytes = examples.size_bytes
     reached = 0
 
     def advance(byte_offset: int) -> None:

@@ -1,39 +1,43 @@
 """Turn an example into exactly the tokens and labels that are trained: the one tokenization of preview and training.
 
-Gives the same as trl's SFTTrainer does with the same template; a test compares them. Never imports torch.
+Gives the same as trl's SFTTrainer, DPOTrainer, KTOTrainer and RewardTrainer do with the same template; tests compare
+them. Never imports torch.
 """
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from tokenizers import Encoding
 
 from desktop_app.domain.data_report import Turn
+from desktop_app.domain.finetune_spec import ChatTemplateName, TrainOn
 from desktop_app.errors import DataError, ModelError
 
-from .chat_template import PLAIN_TEMPLATE, PLAIN_TEMPLATE_WITH_BOS, ChatTemplate, Rendered, find_chat_template
+from .answer_spans import Spans, spans_turn_by_turn, without_thought
 from .example import Example
+from .template_choice import chosen_template
 from .tokenizer_files import load_tokenizer, read_config, special_tokens
 
 NOT_TRAINED = -100  # torch's cross entropy leaves such labels out
 _ONLY_LAST = "Only the last answer is learned: the chat template writes earlier ones differently."
 _EVERYTHING = "Everything is learned: the chat template does not tell where answers begin."
-
-Spans = tuple[tuple[int, int], ...]
+_BATCH_ROWS = 256
+_BATCH_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
     """Tokens of one example. `labels` are the ids that are trained, -100 elsewhere.
 
-    `pieces` are the texts of the tokens, if asked for. `cut` tokens did not fit and are left out at the end.
-    `note` says what the user should know about the labels, '' if there is nothing.
+    `cut` tokens did not fit and are left out at the end. `note` says what the user should know about the labels,
+    '' if there is nothing.
     """
 
     input_ids: list[int]
     labels: list[int]
-    pieces: tuple[str, ...] = ()
     cut: int = 0
     note: str = ""
 
@@ -43,21 +47,73 @@ class Tokens:
         return sum(label != NOT_TRAINED for label in self.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    """An example before it is cut; `spans` are the characters that are trained, None for all of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerTokens:
+    """A prompt and the answers to it, uncut: trl cuts after joining them and drops rows whose prompt fills the length.
 
+    `rejected_ids` are those of the worse answer, empty where there is one answer only. With `prompt_ids` before it
+    each answer is the whole conversation, as a reward model reads it.
+    """
+
+    prompt_ids: list[int]
+    answer_ids: list[int]
+    rejected_ids: list[int]
+    label: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An example as text and tokens before it is cut; `spans` are the characters that are trained, None for all."""
+
+    example: Example
     text: str
     encoding: Encoding
     spans: Spans | None
     note: str = ""
 
+    def trained_tokens(self) -> list[tuple[int, int]]:
+        """Return the stretches of tokens that are trained, as (first, end)."""
+        if self.spans is None:
+            return [(0, len(self.encoding))]
+        stretches = []
+        find = self.encoding.char_to_token
+        for start, end in self.spans:
+            first = next((token for place in range(start, end) if (token := find(place)) is not None), None)
+            last = next((token for place in range(end - 1, start - 1, -1) if (token := find(place)) is not None), None)
+            if first is not None and last is not None:
+                stretches.append((first, last + 1))
+        return stretches
+
+    def labels(self, ids: list[int]) -> list[int]:
+        """Return the labels of all tokens, -100 where they are not trained."""
+        if self.spans is None:
+            return list(ids)
+        labels = [NOT_TRAINED] * len(ids)
+        for first, end in self.trained_tokens():
+            labels[first:end] = ids[first:end]
+        return labels
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An example as the text that the tokenizer is given; `marked` are the answers that the template tells."""
+
+    example: Example
+    text: str
+    marked: Spans = ()
+
 
 class Tokenization:
     """How one model reads examples. `template` is its chat template, the special ids are None where it has none."""
 
-    def __init__(self, model_folder: Path, train_on: Literal["answers", "everything"] = "answers") -> None:
-        """Load tokenizer and chat template.
+    def __init__(
+        self,
+        model_folder: Path,
+        train_on: TrainOn = "answers",
+        chat_template: ChatTemplateName = "own",
+        stride: int = 0,
+    ) -> None:
+        """Load tokenizer and chat template. `stride` tokens of a long text are repeated in its next part.
 
         Raises:
             ModelError: if the folder has no `tokenizer.json`, or a file of it is damaged.
@@ -72,119 +128,155 @@ class Tokenization:
         # Without a token for padding the end token takes its place, as in trl; padding is never trained.
         self.pad_id = self._id_of(named.get("pad_token", "")) if "pad_token" in named else self.eos_id
         self._model_vocabulary = _vocabulary_size(model_folder)
+        self._may_exceed = 0 < self._model_vocabulary <= max(self._tokenizer.get_vocab().values(), default=0)
         self._train_on = train_on
-        own = find_chat_template(model_folder, config)
-        plain = PLAIN_TEMPLATE_WITH_BOS if self._adds_bos() else PLAIN_TEMPLATE
-        self.template = ChatTemplate(own or plain, named, is_plain=not own)
+        self._stride = stride
+        self.template = chosen_template(model_folder, config, named, chat_template, self._adds_bos())
 
-    def tokens(self, example: Example, max_length: int, with_pieces: bool = False) -> Tokens:
-        """Return the first `max_length` tokens of an example; `with_pieces` also their texts, for reading.
+    def tokens(self, example: Example, max_length: int) -> Tokens:
+        """Return the first `max_length` tokens of an example.
 
         Raises:
             DataError: if the chat template refuses the conversation.
             ModelError: if a token has no place in the model's vocabulary.
         """
-        encoded = self._encoded(example)
-        ids = encoded.encoding.ids
-        labels = self._labels(encoded)
-        return Tokens(
-            input_ids=ids[:max_length],
-            labels=labels[:max_length],
-            pieces=_pieces(encoded, max_length) if with_pieces else (),
-            cut=max(0, len(ids) - max_length),
-            note=encoded.note,
-        )
+        return _cut(self.encoded(example), max_length)
 
     def split_tokens(self, example: Example, max_length: int) -> list[Tokens]:
         """Return what is trained of an example: plain text in as many parts as it needs, a conversation as one, cut."""
-        if not example.is_text:
-            return [self.tokens(example, max_length)]
-        ids = self._encoded(example).encoding.ids
-        parts = [ids[start : start + max_length] for start in range(0, len(ids), max_length)]
+        return self.split(self.encoded(example), max_length)
+
+    def split(self, encoded: Encoded, max_length: int) -> list[Tokens]:
+        """Do as `split_tokens` with what is encoded already."""
+        if not encoded.example.is_text:
+            return [_cut(encoded, max_length)]
+        ids = encoded.encoding.ids
+        parts = [ids[start:end] for start, end in self.parts(len(ids), max_length)]
         return [Tokens(input_ids=part, labels=list(part)) for part in parts]
 
-    def _encoded(self, example: Example) -> _Encoded:
+    def parts(self, count: int, max_length: int) -> list[tuple[int, int]]:
+        """Return where the parts of a text of `count` tokens begin and end; they overlap by the stride."""
+        step = max_length - min(self._stride, max_length // 2)
+        starts = range(0, max(1, count - (max_length - step)), step) if count else ()
+        return [(start, min(count, start + max_length)) for start in starts]
+
+    def answer_tokens(self, example: Example) -> AnswerTokens:
+        """Return prompt and answers of a preference or KTO example, or of a conversation that ends with an answer.
+
+        As in trl the prompt ends where it, asked alone, stops being the beginning of all of the conversations.
+
+        Raises:
+            DataError: if the chat template refuses the conversation, or it is plain text.
+            ModelError: if a token has no place in the model's vocabulary.
+        """
+        if example.is_text:
+            raise DataError("Plain text has no prompt and answer.", "Choose data with prompts and answers.")
+        prompt = self._ids(example, example.prompt, add_generation_prompt=True)
+        answers = (example.answer, example.rejected) if example.is_pair else (example.answer,)
+        wholes = [self._ids(example, (*example.prompt, *answer)) for answer in answers]
+        count = min(_common_count(prompt, whole) for whole in wholes)
+        return AnswerTokens(
+            prompt_ids=prompt[:count],
+            answer_ids=wholes[0][count:],
+            rejected_ids=wholes[1][count:] if example.is_pair else [],
+            label=example.label,
+        )
+
+    def encoded(self, example: Example) -> Encoded:
+        """Write and encode one example. Raises as `tokens`."""
+        written = self.written(example)
+        return self._finished(written, self._tokenizer.encode(written.text, add_special_tokens=example.is_text))
+
+    def encoded_many(self, examples: Iterable[Example]) -> Iterator[Encoded | DataError]:
+        """Encode examples in their order, many at once while the next are read; a refused one comes as its error.
+
+        Raises:
+            ModelError: as `tokens`.
+        """
+        with ThreadPoolExecutor(1, "encode") as encoder:
+            waiting: list[tuple[list[Written | DataError], Future[list[Encoding]]]] = []
+            for batch in _batches(self._written_many(examples)):
+                waiting.append((batch, encoder.submit(self._encodings, batch)))
+                if len(waiting) == 2:
+                    yield from self._finished_batch(*waiting.pop(0))
+            for pair in waiting:
+                yield from self._finished_batch(*pair)
+
+    def written(self, example: Example) -> Written:
+        """Write an example as the text that the tokenizer is given.
+
+        Raises:
+            DataError: if the chat template refuses the conversation.
+        """
+        if example.is_text:
+            text = example.turns[0].text
+            is_open = example.continues or text.endswith(self.eos_token)
+            return Written(example, text if is_open else text + self.eos_token)
         try:
-            encoded = self._encoded_text(example) if example.is_text else self._encoded_chat(example)
+            rendered = self.template.render(example.turns, example.tools)
+            answers = [turn.text for turn in example.turns if turn.role == "assistant"]
+            if answers and without_thought(answers[-1]) not in rendered.text:
+                raise DataError(
+                    "The model's chat template leaves the answer out.", "It may want pictures; choose a model for text."
+                )
         except DataError as error:
             where = f"Line {example.line}: " if example.line else ""
             raise DataError(where + error.message, error.hint) from error
-        highest = max(encoded.encoding.ids, default=0)
-        if self._model_vocabulary and highest >= self._model_vocabulary:
+        return Written(example, rendered.text, rendered.answers)
+
+    def _written_many(self, examples: Iterable[Example]) -> Iterator[Written | DataError]:
+        for example in examples:
+            try:
+                yield self.written(example)
+            except DataError as error:
+                yield error
+
+    def _encodings(self, batch: list[Written | DataError]) -> list[Encoding]:
+        """Encode a batch, in another thread: the library works without holding up Python. Renders nothing."""
+        found: dict[int, Encoding] = {}
+        for is_text in (True, False):
+            part = [n for n, one in enumerate(batch) if isinstance(one, Written) and one.example.is_text == is_text]
+            texts = [one.text for n in part if isinstance(one := batch[n], Written)]
+            encodings = self._tokenizer.encode_batch(texts, add_special_tokens=is_text) if texts else []
+            found.update(zip(part, encodings, strict=True))
+        return [found[number] for number in sorted(found)]
+
+    def _finished_batch(
+        self, batch: list[Written | DataError], future: "Future[list[Encoding]]"
+    ) -> Iterator[Encoded | DataError]:
+        encodings = iter(future.result())
+        for one in batch:
+            yield one if isinstance(one, DataError) else self._finished(one, next(encodings))
+
+    def _finished(self, written: Written, encoding: Encoding) -> Encoded:
+        example = written.example
+        self._check_vocabulary(encoding)
+        if example.is_text or self._train_on == "everything":
+            return Encoded(example, written.text, encoding, None)
+        if written.marked:
+            return Encoded(example, written.text, encoding, written.marked)
+        spans, answers = spans_turn_by_turn(self.template, example.turns, example.tools, written.text, encoding)
+        if not spans:
+            return Encoded(example, written.text, encoding, None, _EVERYTHING)
+        return Encoded(example, written.text, encoding, spans, "" if len(spans) == answers else _ONLY_LAST)
+
+    def _ids(self, example: Example, turns: tuple[Turn, ...], add_generation_prompt: bool = False) -> list[int]:
+        text = self.template.render(turns, example.tools, add_generation_prompt).text
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        self._check_vocabulary(encoding)
+        ids: list[int] = encoding.ids
+        return ids
+
+    def _check_vocabulary(self, encoding: Encoding) -> None:
+        if not self._may_exceed:
+            return
+        highest = max(encoding.ids, default=0)
+        if highest >= self._model_vocabulary:
             raise ModelError(
                 f"The tokenizer writes {self._tokenizer.id_to_token(highest)!r} as token {highest}, "
                 f"but the model knows only {self._model_vocabulary} tokens.",
                 "Tokenizer and model do not belong together; get the model again.",
             )
-        return encoded
-
-    def _encoded_text(self, example: Example) -> _Encoded:
-        text = example.turns[0].text
-        if not example.continues and not text.endswith(self.eos_token):
-            text += self.eos_token
-        return _Encoded(text, self._tokenizer.encode(text), None)
-
-    def _encoded_chat(self, example: Example) -> _Encoded:
-        rendered = self.template.render(example.turns, example.tools)
-        answers = [turn.text for turn in example.turns if turn.role == "assistant"]
-        if answers and _without_thought(answers[-1]) not in rendered.text:
-            raise DataError(
-                "The model's chat template leaves the answer out.", "It may want pictures; choose a model for text."
-            )
-        # The template writes begin and end tokens itself.
-        encoding = self._tokenizer.encode(rendered.text, add_special_tokens=False)
-        spans, note = self._answer_spans(example, rendered, encoding)
-        return _Encoded(rendered.text, encoding, spans, note)
-
-    def _answer_spans(self, example: Example, rendered: Rendered, encoding: Encoding) -> tuple[Spans | None, str]:
-        if self._train_on == "everything":
-            return None, ""
-        if rendered.answers:
-            return rendered.answers, ""
-        spans, answers = self._spans_turn_by_turn(example, rendered.text, encoding)
-        if not spans:
-            return None, _EVERYTHING
-        return tuple(spans), "" if len(spans) == answers else _ONLY_LAST
-
-    def _spans_turn_by_turn(self, example: Example, text: str, encoding: Encoding) -> tuple[list[tuple[int, int]], int]:
-        """Find the answers by rendering up to each one; return the spans and how many answers there are.
-
-        An answer counts if the whole text has it where the model would be asked for it. The last one begins where
-        the whole text stops being what the model would be asked with, as in trl.
-        """
-        answers = [number for number, turn in enumerate(example.turns) if turn.role == "assistant"]
-        spans = []
-        for number in answers:
-            before = self._up_to(example.turns[:number], example.tools, add_generation_prompt=True)
-            is_end = number == len(example.turns) - 1
-            through = text if is_end else self._up_to(example.turns[: number + 1], example.tools)
-            start = _common_length(before, text)
-            asked = example.turns[number - 1].text.strip() if number else ""
-            if start == 0 or (start < len(before) and not is_end and asked not in text[:start]):
-                continue
-            end = _answer_end(_without_thought(example.turns[number].text), start, through, text, encoding)
-            if end > start:
-                spans.append((start, end))
-        return spans, len(answers)
-
-    def _up_to(self, turns: tuple[Turn, ...], tools: str, add_generation_prompt: bool = False) -> str:
-        """Render the beginning of a conversation; '' if the template refuses it."""
-        try:
-            return self.template.render(turns, tools, add_generation_prompt).text
-        except DataError:
-            return ""
-
-    def _labels(self, encoded: _Encoded) -> list[int]:
-        ids = encoded.encoding.ids
-        if encoded.spans is None:
-            return list(ids)
-        labels = [NOT_TRAINED] * len(ids)
-        for start, end in encoded.spans:
-            first = next(filter(_is_token, map(encoded.encoding.char_to_token, range(start, end))), None)
-            last = next(filter(_is_token, map(encoded.encoding.char_to_token, range(end - 1, start - 1, -1))), None)
-            if first is not None and last is not None:
-                labels[first : last + 1] = ids[first : last + 1]
-        return labels
 
     def _complete_end_token(self, folder: Path, named: dict[str, str]) -> None:
         """Take the end token from the model's config where the tokenizer's names none."""
@@ -206,51 +298,32 @@ class Tokenization:
         return self.bos_id is not None and self._tokenizer.encode("a").ids[:1] == [self.bos_id]
 
 
-def _is_token(index: int | None) -> bool:
-    return index is not None
+def _cut(encoded: Encoded, max_length: int) -> Tokens:
+    ids = encoded.encoding.ids
+    labels = encoded.labels(ids)
+    return Tokens(
+        input_ids=ids[:max_length],
+        labels=labels[:max_length],
+        cut=max(0, len(ids) - max_length),
+        note=encoded.note,
+    )
 
 
-def _common_length(one: str, two: str) -> int:
-    """Return how many characters two texts have in common at their start."""
-    if two.startswith(one):
-        return len(one)
+def _batches(written: Iterator[Written | DataError]) -> Iterator[list[Written | DataError]]:
+    """Put texts together to batches of bounded size, so that memory does not grow with the length of rows."""
+    for first in written:
+        batch, characters = [first], 0
+        for one in islice(written, _BATCH_ROWS - 1):
+            batch.append(one)
+            characters += len(one.text) if isinstance(one, Written) else 0
+            if characters > _BATCH_CHARACTERS:
+                break
+        yield batch
+
+
+def _common_count(one: list[int], two: list[int]) -> int:
+    """Return how many ids two lists have in common at their start."""
     return next((place for place, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
-
-
-def _answer_end(answer: str, start: int, through: str, text: str, encoding: Encoding) -> int:
-    """Return where the answer that begins at `start` ends; `through` is the conversation up to its end.
-
-    0 if the whole text does not have the answer there. Some templates end a conversation with a token of its own,
-    which is not there when the conversation goes on.
-    """
-    if text.startswith(through):
-        return len(through)
-    end = _common_length(through, text)
-    token = encoding.char_to_token(end)
-    if token is not None:
-        end = min(end, encoding.offsets[token][0])
-    found = text.find(answer, start, end)
-    return end if found >= 0 else 0
-
-
-def _without_thought(answer: str) -> str:
-    """Return what an answer says after its thoughts, which templates leave out or write anew."""
-    return answer.rpartition("</think>")[2].strip()
-
-
-def _pieces(encoded: _Encoded, count: int) -> tuple[str, ...]:
-    """Cut the text into what each token stands for, so that the pieces together are the text again."""
-    pieces: list[str] = []
-    reached = 0
-    # Each of these attributes is copied out of the library anew when it is asked for.
-    offsets, tokens = encoded.encoding.offsets, encoded.encoding.tokens
-    for (start, end), token in zip(offsets[:count], tokens[:count], strict=True):
-        if start == end:  # a token that the tokenizer adds, such as the one that begins a text
-            pieces.append(token)
-            continue
-        pieces.append(encoded.text[reached : max(reached, end)])
-        reached = max(reached, end)
-    return tuple(pieces)
 
 
 def _vocabulary_size(folder: Path) -> int:

@@ -1,15 +1,14 @@
-"""Turn one row into what is said by whom, or say why that cannot be done."""
+"""Read lists of turns and single texts of a row, or say why that cannot be done."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from desktop_app.domain.data_report import Role, Turn
+from desktop_app.domain.data_report import FindingCode, Role, Turn
 
-from .layout import FoundLayout, chat_column, prompt_completion_columns
 from .strict_json import shown
 
-_ROLES: dict[str, Role] = {
+ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -22,30 +21,35 @@ _ROLES: dict[str, Role] = {
     "model": "assistant",
     "ai": "assistant",
     "function_call": "assistant",
+    "tool_call": "assistant",
     "tool": "tool",
     "function": "tool",
     "function_response": "tool",
+    "tool_response": "tool",
     "observation": "tool",
     "ipython": "tool",
 }
+_CALLS = ("function_call", "tool_call")
 
 
 class RowProblem(ValueError):
-    """Why a row cannot be used, in words that follow 'line 7: '."""
+    """Why a row cannot be used, in words that follow 'line 7: '; `code` names the finding it belongs to, if any."""
+
+    def __init__(self, reason: str, code: FindingCode | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
-def turns_of(row: Mapping[str, Any], layout: FoundLayout) -> tuple[Turn, ...]:
-    """Read a row as `layout` says.
+def read_turns(value: Any, column: str) -> list[Turn]:
+    """Read a list of {role, content} or {from, value}; a system turn that says nothing is left out.
 
     Raises:
-        RowProblem: if a part is missing, empty or no text, or nobody answers.
+        RowProblem: if it is no such list, or a turn is empty or of an unknown role.
     """
-    if layout.name == "text":
-        return (Turn(role="text", text=_filled(row, layout.mapping["text"])),)
-    turns = _CONVERSATIONS[layout.name](row, layout)
-    if not any(turn.role == "assistant" for turn in turns):
-        raise RowProblem("holds no answer of the assistant")
-    return tuple(turns)
+    if not isinstance(value, list) or not value:
+        raise RowProblem(f"{column!r} holds {shown(value)}, not a list of turns")
+    turns = [_turn(item, f"turn {number} of {column!r}") for number, item in enumerate(value, 1)]
+    return [turn for turn in turns if turn is not None]
 
 
 def tools_of(row: Mapping[str, Any]) -> str:
@@ -54,7 +58,7 @@ def tools_of(row: Mapping[str, Any]) -> str:
     Raises:
         RowProblem: if there are some that are no list.
     """
-    tools = row.get("tools")
+    tools = row.get("tools") or row.get("functions")
     if not tools:
         return ""
     try:
@@ -63,95 +67,78 @@ def tools_of(row: Mapping[str, Any]) -> str:
         raise RowProblem("'tools' is not JSON") from error
     if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
         raise RowProblem("'tools' is no list of objects")
-    return _whole(json.dumps(listed, ensure_ascii=False), "tools") if listed else ""
+    return whole(json.dumps(listed, ensure_ascii=False), "tools") if listed else ""
 
 
-def _chat(row: Mapping[str, Any], layout: FoundLayout) -> list[Turn]:
-    name = chat_column(row)
-    if not name:
-        raise RowProblem(f"holds no list of turns; its columns are {', '.join(row) or 'none'}"[:200])
-    turns = _turns(row[name], name)
-    chosen = row.get("chosen")
-    if chosen and turns[-1].role != "assistant":
-        turns += _turns(chosen if isinstance(chosen, list) else [_as_turn(chosen)], "chosen")
-    system = row.get("system")
-    if isinstance(system, str) and system.strip() and turns[0].role != "system":
-        turns.insert(0, Turn(role="system", text=_whole(system, "system")))
-    return turns
+def filled(row: Mapping[str, Any], column: str) -> str:
+    """Return the text of a column that must hold some.
+
+    Raises:
+        RowProblem: if it is missing, empty or no text.
+    """
+    if column not in row:
+        raise RowProblem(f"has no column {column!r}")
+    text = optional(row, column)
+    if not text.strip():
+        raise RowProblem(f"{column!r} is empty", "empty_answers")
+    return text
 
 
-def _alpaca(row: Mapping[str, Any], layout: FoundLayout) -> list[Turn]:
-    instruction, more = _filled(row, "instruction"), _optional(row, "input")
-    question = f"{instruction}\n\n{more}" if more else instruction
-    return _exchange(_optional(row, "system"), question, _filled(row, "output"))
+def optional(row: Mapping[str, Any], column: str) -> str:
+    """Return the text of a column, '' if it is missing or null; a number is a text too.
+
+    Raises:
+        RowProblem: if it holds anything else.
+    """
+    value = row.get(column)
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise RowProblem(f"{column!r} holds {shown(value)}, not text")
+    return whole(value, column)
 
 
-def _prompt_completion(row: Mapping[str, Any], layout: FoundLayout) -> list[Turn]:
-    pair = prompt_completion_columns(row) or (layout.mapping["prompt"], layout.mapping["completion"])
-    prompt, completion = row.get(pair[0]), row.get(pair[1])
-    if not isinstance(prompt, list) and not isinstance(completion, list):
-        return _pair(row, {**layout.mapping, "prompt": pair[0], "completion": pair[1]})
-    answer = _turns(completion, pair[1]) if isinstance(completion, list) else []
-    if answer and answer[0].role != "assistant":
-        return answer  # 'chosen' may hold the whole conversation
-    asked = _turns(prompt, pair[0]) if isinstance(prompt, list) else [Turn(role="user", text=_filled(row, pair[0]))]
-    return asked + (answer or [Turn(role="assistant", text=_filled(row, pair[1]))])
+def whole(text: str, where: str) -> str:
+    """Return the text, unless it holds half a surrogate pair, which JSON can write and no tokenizer can read.
 
-
-def _columns(row: Mapping[str, Any], layout: FoundLayout) -> list[Turn]:
-    return _pair(row, layout.mapping)
-
-
-_CONVERSATIONS = {
-    "messages": _chat,
-    "sharegpt": _chat,
-    "alpaca": _alpaca,
-    "prompt_completion": _prompt_completion,
-    "columns": _columns,
-}
-
-
-def _pair(row: Mapping[str, Any], mapping: Mapping[str, str]) -> list[Turn]:
-    system = _optional(row, mapping["system"]) if "system" in mapping else ""
-    return _exchange(system, _filled(row, mapping["prompt"]), _filled(row, mapping["completion"]))
-
-
-def _exchange(system: str, question: str, answer: str) -> list[Turn]:
-    first = [Turn(role="system", text=system)] if system else []
-    return [*first, Turn(role="user", text=question), Turn(role="assistant", text=answer)]
-
-
-def _turns(value: Any, column: str) -> list[Turn]:
-    if not isinstance(value, list) or not value:
-        raise RowProblem(f"{column!r} holds {shown(value)}, not a list of turns")
-    turns = [_turn(item, f"turn {number} of {column!r}") for number, item in enumerate(value, 1)]
-    return [turn for turn in turns if turn is not None]
+    Raises:
+        RowProblem: if it does.
+    """
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise RowProblem(f"{where} holds half of a surrogate pair (\\ud800 to \\udfff)")
+    return text
 
 
 def _turn(item: Any, where: str) -> Turn | None:
     if not isinstance(item, dict):
         raise RowProblem(f"{where} is {shown(item)}, not an object")
     speaker = item.get("role", item.get("from"))
-    role = _ROLES.get(speaker.lower().strip()) if isinstance(speaker, str) else None
+    role = ROLES.get(speaker.lower().strip()) if isinstance(speaker, str) else None
     if role is None:
-        raise RowProblem(f"{where} is said by {shown(speaker)}, not by system, user, assistant or tool")
-    text = _content(item, where)
-    if text.strip():
-        return Turn(role=role, text=_whole(text, where))
+        raise RowProblem(
+            f"{where} is said by {shown(speaker)}, not by system, user, assistant or tool", "unknown_roles"
+        )
+    calls = _calls(item, speaker, where) if role == "assistant" else ""
+    text = _content(item, where, may_be_missing=bool(calls))
+    if calls and str(speaker).lower().strip() in _CALLS:
+        text = ""  # the text was the call
+    if calls or text.strip():
+        return Turn(role=role, text=whole(text, where), calls=calls)
     if role == "system":
         return None  # an empty system text says nothing
-    raise RowProblem(f"{where} ({role}) is empty")
+    raise RowProblem(f"{where} ({role}) is empty", "empty_answers" if role == "assistant" else None)
 
 
-def _content(item: Mapping[str, Any], where: str) -> str:
+def _content(item: Mapping[str, Any], where: str, may_be_missing: bool) -> str:
     content = item["content"] if "content" in item else item.get("value")
-    calls = item.get("tool_calls") or item.get("function_call")
-    if calls and not content:
-        return json.dumps(calls, ensure_ascii=False)
+    if content is None and may_be_missing:
+        return ""
     if isinstance(content, list):
         return "".join(_block(block, where) for block in content)
     if not isinstance(content, str):
-        raise RowProblem(f"{where} holds {shown(content)}, not text")
+        raise RowProblem(f"{where} holds {shown(content)}, not text", "empty_answers" if content is None else None)
     return content
 
 
@@ -164,32 +151,30 @@ def _block(block: Any, where: str) -> str:
     return text
 
 
-def _as_turn(value: Any) -> Any:
-    return {"role": "assistant", "content": value} if isinstance(value, str) else value
-
-
-def _filled(row: Mapping[str, Any], column: str) -> str:
-    if column not in row:
-        raise RowProblem(f"has no column {column!r}")
-    text = _optional(row, column)
-    if not text.strip():
-        raise RowProblem(f"{column!r} is empty")
-    return text
-
-
-def _optional(row: Mapping[str, Any], column: str) -> str:
-    value = row.get(column)
-    if value is None:
+def _calls(item: Mapping[str, Any], speaker: Any, where: str) -> str:
+    """Read the tool calls of a turn as a JSON list of {type, function: {name, arguments}}, '' if it makes none."""
+    calls = item.get("tool_calls") or item.get("function_call")
+    if not calls and str(speaker).lower().strip() in _CALLS:
+        try:
+            calls = json.loads(str(item.get("value", item.get("content"))))
+        except (ValueError, RecursionError):
+            return ""  # some write calls in words of their own: then it is a text as any other
+    if not calls:
         return ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise RowProblem(f"{column!r} holds {shown(value)}, not text")
-    return _whole(value, column)
+    listed = calls if isinstance(calls, list) else [calls]
+    if not all(isinstance(call, dict) for call in listed):
+        raise RowProblem(f"{where} holds tool calls that are no objects")
+    return whole(json.dumps([_call(call) for call in listed], ensure_ascii=False), where)
 
 
-def _whole(text: str, where: str) -> str:
-    """Refuse half a surrogate pair, which JSON can write and no tokenizer can read."""
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise RowProblem(f"{where} holds half of a surrogate pair (\\ud800 to \\udfff)")
-    return text
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    """Bring one call into the form that chat templates expect, with its arguments as an object."""
+    function = call.get("function") if isinstance(call.get("function"), dict) else call
+    assert isinstance(function, dict)
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError):
+            pass  # a template may still write it as it is
+    return {"type": "function", "function": {"name": function.get("name", ""), "arguments": arguments}}

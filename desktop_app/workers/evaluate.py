@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.data_report import Turn
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.model_facts import ModelFacts
@@ -23,7 +24,7 @@ from desktop_app.job_folder import JobFolder
 from desktop_app.library.model_folder import check_model_folder
 from desktop_app.result_folder import ResultFolder
 from desktop_app.training_data.example import Example
-from desktop_app.training_data.examples import read_examples
+from desktop_app.training_data.examples import examples_of
 from desktop_app.training_data.tokenization import Tokenization
 
 from .finished import Finished, Summary
@@ -99,7 +100,7 @@ def _rows(
     if spec.data is None:
         return TokenRows([]), list(spec.prompts)
     reporter.stage("Reading the data")
-    examples = read_examples(Path(spec.data), spec.layout, spec.columns, max_rows=spec.max_rows)
+    examples = examples_of(DataChoice.of(spec))
     max_length = min(spec.max_length, facts.context_length or spec.max_length)
     found = tokenized(examples, tokenization, max_length, look=reporter.heed_cancel)
     for sentence in found.sentences(max_length):

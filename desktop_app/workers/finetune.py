@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import ResultFolder
-from desktop_app.training_data.examples import read_examples
+from desktop_app.training_data.examples import Examples, examples_of
 from desktop_app.training_data.tokenization import Tokenization
 
 from .finished import Finished, Summary
 from .preflight import base_model_facts, check_adapter_space, check_device, check_precision
 from .provenance import provenance
 from .reporter import CancelledByUser, Reporter
-from .token_rows import TokenRows, tokenized
+from .token_rows import Tokenized, TokenRows, tokenized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +61,18 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
 
 def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Prepared:
     reporter.stage("Reading the data")
-    examples = read_examples(Path(spec.data), spec.layout, spec.columns, spec.bad_rows, spec.max_rows)
-    tokenization = Tokenization(Path(spec.model), spec.train_on)
+    choice = DataChoice.of(spec)
+    examples = examples_of(choice)
+    tokenization = Tokenization(Path(spec.model), spec.train_on, spec.chat_template, spec.stride)
     max_length = min(spec.max_length, facts.context_length or spec.max_length)
     if max_length < spec.max_length:
         reporter.notice(f"Examples are cut at {max_length:,} tokens, the most this model can read.")
-    found = tokenized(
-        examples, tokenization, max_length, stop_at_bad=spec.bad_rows == "stop", look=reporter.heed_cancel
-    )
-    for sentence in found.sentences(max_length):
-        reporter.notice(sentence, "warning")
-    train, held_out = found.rows.split(spec.held_out, spec.seed)
+    found = _tokenized(examples, tokenization, max_length, spec, reporter)
+    if spec.evaluation_data:
+        own = choice.model_copy(update={"paths": (spec.evaluation_data,), "overlay": "", "max_rows": None})
+        train, held_out = found.rows, _tokenized(examples_of(own), tokenization, max_length, spec, reporter).rows
+    else:
+        train, held_out = found.rows.split(spec.held_out, spec.seed if spec.split_seed is None else spec.split_seed)
     return _Prepared(
         facts=facts,
         tokenization=tokenization,
@@ -78,6 +80,17 @@ def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Pre
         held_out=held_out,
         data_fingerprint=found.rows.fingerprint(),
     )
+
+
+def _tokenized(
+    examples: Examples, tokenization: Tokenization, max_length: int, spec: FinetuneSpec, reporter: Reporter
+) -> Tokenized:
+    found = tokenized(
+        examples, tokenization, max_length, stop_at_bad=spec.bad_rows == "stop", look=reporter.heed_cancel
+    )
+    for sentence in found.sentences(max_length):
+        reporter.notice(sentence, "warning")
+    return found
 
 
 def _trained(

@@ -96,6 +96,7 @@ def training_arguments(
         max_grad_norm=spec.max_grad_norm,
         optim="adamw_torch_fused",
         seed=spec.seed,
+        data_seed=spec.shuffle_seed,
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
         use_cpu=device.type == "cpu",

@@ -6,7 +6,7 @@ what was shown. trl only collates these rows.
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,9 @@ _Part = tuple[NDArray[np.int32], NDArray[np.int32]]
 class TokenRows:
     """Rows to train on or to measure with, joined end to end; row i is `starts[i]` to `starts[i + 1]`."""
 
-    def __init__(self, parts: list[_Part]) -> None:
-        """Join rows, each of ids and labels."""
+    def __init__(self, parts: list[_Part], sources: Sequence[int] = ()) -> None:
+        """Join rows, each of ids and labels; `sources` says from which file each came, if there are several."""
+        self._sources = sources
         self.ids = np.concatenate([ids for ids, _ in parts]) if parts else np.empty(0, np.int32)
         self.labels = np.concatenate([labels for _, labels in parts]) if parts else np.empty(0, np.int32)
         self.starts = np.cumsum([0, *(len(ids) for ids, _ in parts)], dtype=np.int64)
@@ -55,20 +56,37 @@ class TokenRows:
     def split(self, held_out: float, seed: int) -> tuple["TokenRows", "TokenRows"]:
         """Set a share of the rows aside, by a seeded draw: rows to train on, rows to measure with.
 
-        At least one row where any is wanted, at most 512: more would cost time and tell no more.
+        Of each file the same share. At least one row where any is wanted, at most 512: more would cost time and
+        tell no more.
         """
         count = min(HELD_OUT_AT_MOST, max(1, round(held_out * len(self)))) if held_out > 0 and len(self) > 1 else 0
         if count == 0:
             return self, TokenRows([])
-        aside = set(random.Random(seed).sample(range(len(self)), count))
-        train = [self._part(row) for row in range(len(self)) if row not in aside]
-        return TokenRows(train), TokenRows([self._part(row) for row in sorted(aside)])
+        aside = _drawn(self._sources or [0] * len(self), count, random.Random(seed))
+        train = [row for row in range(len(self)) if row not in aside]
+        return self._chosen(train), self._chosen(sorted(aside))
+
+    def _chosen(self, rows: Sequence[int]) -> "TokenRows":
+        sources = [self._sources[row] for row in rows] if self._sources else ()
+        return TokenRows([self._part(row) for row in rows], sources)
 
     def _part(self, row: int) -> _Part:
         if not 0 <= row < len(self):
             raise IndexError(row)
         where = slice(int(self.starts[row]), int(self.starts[row + 1]))
         return self.ids[where], self.labels[where]
+
+
+def _drawn(sources: Sequence[int], count: int, draw: random.Random) -> set[int]:
+    """Draw `count` rows, of each source its share; what is left over by rounding goes to the largest remainders."""
+    rows: dict[int, list[int]] = {}
+    for row, source in enumerate(sources):
+        rows.setdefault(source, []).append(row)
+    shares = {source: count * len(own) / len(sources) for source, own in rows.items()}
+    counts = {source: int(share) for source, share in shares.items()}
+    for source in sorted(shares, key=lambda source: counts[source] - shares[source])[: count - sum(counts.values())]:
+        counts[source] += 1
+    return {row for source, own in rows.items() for row in draw.sample(own, counts[source])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,29 +130,30 @@ def tokenized(
         ModelError: the tokenizer makes tokens that the model does not know.
     """
     parts: list[_Part] = []
+    sources: list[int] = []
     read = cut = empty = refused = 0
     notes: dict[str, None] = {}
-    for example in examples:
+    for encoded in tokenization.encoded_many(examples):
         if read % _LOOK_EVERY_ROWS == 0:
             look()
         read += 1
-        try:
-            split = tokenization.split_tokens(example, max_length)
-        except DataError:
+        if isinstance(encoded, DataError):
             if stop_at_bad:
-                raise
+                raise encoded
             refused += 1
             continue
+        split = tokenization.split(encoded, max_length)
         # The first label is never asked for: a model predicts from the second token on.
         taught = [tokens for tokens in split if any(label != NOT_TRAINED for label in tokens.labels[1:])]
         empty += not taught
         cut += any(tokens.cut for tokens in taught)
         notes.update((tokens.note, None) for tokens in taught if tokens.note)
         parts += [(np.asarray(t.input_ids, np.int32), np.asarray(t.labels, np.int32)) for t in taught]
+        sources += [encoded.example.source] * len(taught)
     if not parts:
-        raise _nothing_left(examples.file.path.name, read, refused, max_length)
+        raise _nothing_left(examples.name, read, refused, max_length)
     return Tokenized(
-        rows=TokenRows(parts),
+        rows=TokenRows(parts, sources if len(set(sources)) > 1 else ()),
         read=read,
         cut=cut,
         without_answer=empty,

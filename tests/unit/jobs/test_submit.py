@@ -16,7 +16,7 @@ from tests.fakes.model_files import write_llama
         ({"model": "none"}, "model: .*none does not exist"),
         ({"model": "rows.jsonl"}, "model: .*rows.jsonl is a file"),
         ({"data": "none.jsonl"}, "data: .*none.jsonl does not exist"),
-        ({"data": "model"}, "data: .*model is a folder"),
+        ({"data": "rows.jsonl", "evaluation_data": "none"}, "evaluation_data: .*none does not exist"),
         ({"output": "model"}, "output: .*model exists already"),
         ({"output": "rows.jsonl"}, "output: .*rows.jsonl exists already"),
     ],
@@ -31,14 +31,16 @@ def test_a_path_that_cannot_be_is_refused_and_nothing_written(
     spec = parse_spec({"kind": "finetune", "model": "model", "data": "rows.jsonl", **change})
     with pytest.raises(SpecError, match=words) as caught:
         submit(spec)
-    assert caught.value.hint and caught.value.field == next(iter(change))
+    assert caught.value.hint and caught.value.field == list(change)[-1]
     assert not (tmp_path / "data").exists()
 
 
 def test_relative_paths_are_taken_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    spec = with_absolute_paths(parse_spec({"kind": "finetune", "model": "m", "data": "~/rows", "output": "/o"}))
+    raw = {"kind": "finetune", "model": "m", "data": "~/rows", "output": "/o", "more_data": ["a b", "~/c"]}
+    spec = with_absolute_paths(parse_spec(raw))
+    assert getattr(spec, "more_data") == (str(tmp_path / "a b"), str(tmp_path / "home" / "c"))  # noqa: B009
     assert (spec.model, spec.data, spec.output) == (str(tmp_path / "m"), str(tmp_path / "home" / "rows"), "/o")
     assert with_absolute_paths(parse_spec({"kind": "quantize", "model": "m"})).output is None
 
@@ -50,8 +52,9 @@ def test_a_damaged_model_or_a_binary_data_file_is_refused_before_anything_is_wri
     model, data = write_llama(tmp_path / "model"), tmp_path / "rows.jsonl"
     data.write_bytes(b"\x00\x01\x02" * 100)
     spec = parse_spec({"kind": "finetune", "model": str(model), "data": str(data)})
-    with pytest.raises(DataError):
-        submit(spec)
+    for bad in (spec, spec.model_copy(update={"data": str(model)})):
+        with pytest.raises(DataError):
+            submit(bad)
     weights = model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(ModelError):

@@ -62,7 +62,7 @@ _BAD_ROWS: dict[str, tuple[str, bytes, int, int, int, str]] = {
     "last line over 8 MB": ("a.jsonl", _GOOD + b"y" * (_LIMIT + 9), 1, 2, 33, "longer than 8 MB"),
     "empty answer": ("a.jsonl", _after(1, b'{"question": "q", "answer": "  "}'), 2, 2, 33, "'answer' is empty"),
     "missing column": ("a.jsonl", _after(1, b'{"question": "q"}'), 2, 2, 33, "has no column 'answer'"),
-    "an answer that is a list": ("a.jsonl", _after(1, b'{"question": "q", "answer": [1]}'), 2, 2, 33, "holds a list"),
+    "an answer that is a list": ("a.jsonl", _after(1, b'{"question": "q", "answer": [1]}'), 2, 2, 33, "not an object"),
     "an answer that is true": ("a.jsonl", _after(1, b'{"question": "q", "answer": true}'), 2, 2, 33, "holds True"),
     "row of a JSON list": ("a.json", b'[\n{"question": "q", "answer": "a"},\n 7]', 1, 3, 37, "holds 7, not an object"),
     "NaN in a JSON list": (
@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_words(tmp_path: Path, case: st
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jsonl cannot be read: No such file"):
         read_examples(tmp_path / "gone.jsonl")
-    with pytest.raises(DataError, match="is a folder"):
+    with pytest.raises(DataError, match="holds no data file"):
         read_examples(tmp_path)
 
 

@@ -97,7 +97,7 @@ _LAYOUTS: dict[str, tuple[str, str, Callable[[list[Pair]], bytes]]] = {
     "sharegpt, lines in a .json": ("a.json", "sharegpt", lambda p: _jsonl([_sharegpt(*x) for x in p])),
     "preference pairs": (
         "a.json",
-        "sharegpt",
+        "preference",
         lambda p: json.dumps(
             [
                 {
@@ -111,7 +111,7 @@ _LAYOUTS: dict[str, tuple[str, str, Callable[[list[Pair]], bytes]]] = {
     ),
     "prompt, chosen, rejected": (
         "a.jsonl",
-        "prompt_completion",
+        "preference",
         lambda p: _jsonl([{"prompt": one, "chosen": two, "rejected": "no"} for one, two in p]),
     ),
     "alpaca": (

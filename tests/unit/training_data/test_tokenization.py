@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from desktop_app.domain.data_report import Turn
+from desktop_app.domain.data_report import TokenView, Turn
 from desktop_app.errors import DataError, ModelError
 from desktop_app.training_data.chat_template import ChatTemplate
 from desktop_app.training_data.example import Example
-from desktop_app.training_data.tokenization import NOT_TRAINED, Tokenization, Tokens
+from desktop_app.training_data.token_view import token_view
+from desktop_app.training_data.tokenization import Tokenization
 from tests.fakes.tiny_tokenizer import CHATML, CHATML_WITH_MARKERS, THINKING, write_tokenizer
 
 
@@ -23,35 +24,38 @@ def _text(text: str, continues: bool = False) -> Example:
     return Example(turns=(Turn(role="text", text=text),), continues=continues)
 
 
-def _trained(tokens: Tokens) -> str:
+def _trained(tokens: TokenView) -> str:
     """Join the texts of the trained tokens, with | between stretches."""
     said, was_trained = "", False
-    for piece, label in zip(tokens.pieces, tokens.labels, strict=True):
-        is_trained = label != NOT_TRAINED
-        said += ("|" if said and is_trained and not was_trained else "") + (piece if is_trained else "")
-        was_trained = is_trained
+    for token in tokens.tokens:
+        said += ("|" if said and token.is_trained and not was_trained else "") + (token.text * token.is_trained)
+        was_trained = token.is_trained
     return said
+
+
+def _text_of(tokens: TokenView) -> str:
+    return "".join(token.text for token in tokens.tokens)
 
 
 def test_the_plain_template_trains_answers_and_their_end(tmp_path: Path) -> None:
     tokenization = Tokenization(write_tokenizer(tmp_path))
-    tokens = tokenization.tokens(_chat("Where is the saw?", "In the barn.", "And?", "No."), 100, with_pieces=True)
+    tokens = token_view(tokenization, _chat("Where is the saw?", "In the barn.", "And?", "No."), 100)
     assert tokenization.template.is_plain
-    assert "".join(tokens.pieces) == "Where is the saw?\nIn the barn.</s>And?\nNo.</s>"
+    assert _text_of(tokens) == "Where is the saw?\nIn the barn.</s>And?\nNo.</s>"
     assert _trained(tokens) == "In the barn.</s>|No.</s>"
     assert tokens.note == ""
 
 
 def test_the_plain_template_begins_as_the_tokenizer_does(tmp_path: Path) -> None:
-    tokens = Tokenization(write_tokenizer(tmp_path, adds_bos=True)).tokens(_chat("q", "a"), 100, with_pieces=True)
-    assert "".join(tokens.pieces) == "<s>q\na</s>"
-    assert tokens.input_ids[0] == 0
+    tokens = token_view(Tokenization(write_tokenizer(tmp_path, adds_bos=True)), _chat("q", "a"), 100)
+    assert _text_of(tokens) == "<s>q\na</s>"
+    assert tokens.tokens[0].id == 0
 
 
 @pytest.mark.parametrize("template", [CHATML, CHATML_WITH_MARKERS])
 def test_answers_are_found_with_and_without_markers(tmp_path: Path, template: str) -> None:
     tokenization = Tokenization(write_tokenizer(tmp_path, template))
-    tokens = tokenization.tokens(_chat("q", "one two", "r", "three"), 100, with_pieces=True)
+    tokens = token_view(tokenization, _chat("q", "one two", "r", "three"), 100)
     end = "<|im_end|>" if template == CHATML_WITH_MARKERS else "<|im_end|>\n"
     assert _trained(tokens) == f"one two{end}|three{end}"
     assert tokens.note == ""
@@ -59,14 +63,14 @@ def test_answers_are_found_with_and_without_markers(tmp_path: Path, template: st
 
 def test_a_template_that_rewrites_earlier_answers_trains_the_last_and_says_so(tmp_path: Path) -> None:
     tokenization = Tokenization(write_tokenizer(tmp_path, THINKING))
-    tokens = tokenization.tokens(_chat("q", "one", "r", "two"), 100, with_pieces=True)
+    tokens = token_view(tokenization, _chat("q", "one", "r", "two"), 100)
     assert _trained(tokens) == "<think>\n\n</think>\n\ntwo<|im_end|>\n"
     assert tokens.note.startswith("Only the last answer")
 
 
 def test_a_token_that_ends_the_conversation_is_no_part_of_earlier_answers(tmp_path: Path) -> None:
     ends = CHATML.replace("{% if add_gen", "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}{% if add_gen")
-    tokens = Tokenization(write_tokenizer(tmp_path, ends)).tokens(_chat("q", "one", "r", "two"), 100, with_pieces=True)
+    tokens = token_view(Tokenization(write_tokenizer(tmp_path, ends)), _chat("q", "one", "r", "two"), 100)
     assert _trained(tokens) == "one<|im_end|>\n|two<|im_end|>\n</s>"
     assert tokens.note == ""
 
@@ -92,9 +96,13 @@ def test_everything_is_trained_if_asked_for(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     tokenization = Tokenization(write_tokenizer(tmp_path))
     whole = tokenization.tokens(_chat("one two three", "four five"), 100)
-    cut = tokenization.tokens(_chat("one two three", "four five"), 4, with_pieces=True)
+    cut = tokenization.tokens(_chat("one two three", "four five"), 4)
     assert cut.input_ids == whole.input_ids[:4]
-    assert (cut.cut, len(cut.pieces)) == (len(whole.input_ids) - 4, 4)
+    assert cut.cut == len(whole.input_ids) - 4
+    shown = token_view(tokenization, _chat("one two three", "four five"), 4)
+    assert [token.id for token in shown.tokens] == whole.input_ids
+    assert [token.is_cut for token in shown.tokens] == [False] * 4 + [True] * cut.cut
+    assert (shown.count, shown.cut) == (4, cut.cut)
     assert (whole.trained_count > 0, tokenization.tokens(_chat("one two three", "a"), 1).trained_count) == (True, 0)
 
 
@@ -110,9 +118,9 @@ def test_long_text_is_split_and_nothing_lost(tmp_path: Path) -> None:
 
 def test_pieces_of_many_byte_characters_join_to_the_text(tmp_path: Path) -> None:
     text = "naïve 日本 🙂 house"
-    tokens = Tokenization(write_tokenizer(tmp_path)).tokens(_text(text), 100, with_pieces=True)
-    assert "".join(tokens.pieces) == text + "</s>"
-    assert len(tokens.pieces) == len(tokens.input_ids)
+    tokens = token_view(Tokenization(write_tokenizer(tmp_path)), _text(text), 100)
+    assert _text_of(tokens) == text + "</s>"
+    assert len(tokens.tokens) == tokens.count
 
 
 def test_a_file_beside_the_config_holds_the_newer_template(tmp_path: Path) -> None:
@@ -126,8 +134,8 @@ def test_a_file_beside_the_config_holds_the_newer_template(tmp_path: Path) -> No
 def test_tools_reach_the_template(tmp_path: Path) -> None:
     template = "{{ tools | tojson }}" + CHATML
     example = Example(turns=_chat("q", "a").turns, tools='[{"name": "größe"}]')
-    tokens = Tokenization(write_tokenizer(tmp_path, template)).tokens(example, 200, with_pieces=True)
-    assert "".join(tokens.pieces).startswith('[{"name": "größe"}]<|im_start|>user')
+    tokens = token_view(Tokenization(write_tokenizer(tmp_path, template)), example, 200)
+    assert _text_of(tokens).startswith('[{"name": "größe"}]<|im_start|>user')
 
 
 def test_a_refusal_of_the_template_names_the_line(tmp_path: Path) -> None:
@@ -195,3 +203,23 @@ def test_a_hostile_template_gets_nowhere(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises((DataError, ModelError), match="chat template"):
         ChatTemplate(source, {}).render(_chat("q", "a").turns)
     assert not list(tmp_path.iterdir())
+
+
+# Each would work, or fill memory, for ever.
+_ENDLESS = [
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+    "{% for a in range(99999) recursive %}{{ loop(range(99999)) if false }}{% for b in range(99999) %}{% endfor %}"
+    "{% endfor %}",
+    "{{ 9 ** 9999999 }}",
+    "{{ 'x' * 10 ** 10 }}",
+    "{{ [0] * 10 ** 10 }}",
+    "{{ '%2000000000d' % 1 }}",
+]
+
+
+@pytest.mark.parametrize("source", _ENDLESS)
+def test_a_template_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.setattr("desktop_app.training_data.template_sandbox.TIME_LIMIT_S", 0.1)
+    with pytest.raises(DataError, match=r"longer than 0\.1 s|huge value|memory"):
+        ChatTemplate(source, {}).render(_chat("q", "a").turns)
