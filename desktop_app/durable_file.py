@@ -1,7 +1,13 @@
 """Write files so that a crash or power cut leaves the old or the new one, never half of it."""
 
 import os
+import time
 from pathlib import Path
+
+# Windows refuses to move a file or folder that somebody has open: a reader of ours, a virus scanner. They let go soon.
+_HELD_OPEN = (5, 32)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
+_PATIENCE_S = 1.5
+_STEP_S = 0.02
 
 
 def write_synced(file: Path, text: str) -> None:
@@ -11,7 +17,7 @@ def write_synced(file: Path, text: str) -> None:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    aside.replace(file)
+    move_into_place(aside, file)
     sync_dir(file.parent)
 
 
@@ -22,7 +28,24 @@ def write_private(file: Path, text: str) -> None:
     handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
-    aside.replace(file)
+    move_into_place(aside, file)
+
+
+def move_into_place(aside: Path, final: Path) -> None:
+    """Give `aside` its final name, in place of a file of that name, also if somebody reads one of them just now.
+
+    Raises:
+        OSError: it cannot be moved; `aside` and what stood at `final` are as they were.
+    """
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            aside.replace(final)
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _HELD_OPEN or time.monotonic() > end:
+                raise
+        time.sleep(_STEP_S)
 
 
 def sync_dir(folder: Path) -> None:

@@ -26,7 +26,7 @@ from .domain.event import AnyEvent, parse_event
 from .domain.job import JobState
 from .domain.spec import JobSpec, parse_spec_text
 from .domain.value import Value
-from .durable_file import sync_dir, write_synced
+from .durable_file import move_into_place, sync_dir, write_synced
 from .errors import JobError, StorageError
 
 _V = TypeVar("_V", bound=Value)
@@ -208,7 +208,7 @@ def create_job_folder(jobs: Path, job_id: str, spec: JobSpec) -> JobFolder:
         jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = Path(tempfile.mkdtemp(prefix=".new-", dir=jobs))
         write_synced(aside / "spec.json", json.dumps(spec.model_dump(mode="json"), indent=2, allow_nan=False))
-        aside.rename(jobs / job_id)
+        move_into_place(aside, jobs / job_id)
         sync_dir(jobs)
     except OSError as error:
         raise StorageError(

@@ -11,6 +11,8 @@ from pathlib import Path
 import platformdirs
 
 APP_NAME = "Whetstone"
+_LONGEST_NAME_BYTES = 120  # of names that we make: 255 are allowed, but Windows often allows 260 for a whole path
+_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³")}
 
 
 def data_dir() -> Path:
@@ -81,6 +83,36 @@ def icon_file() -> Path | None:
     """The window's icon, in the form this system takes; None if it is not there."""
     file = program_root() / "build" / "icons" / ("whetstone.ico" if os.name == "nt" else "whetstone.png")
     return file if file.is_file() else None
+
+
+def portable_name(text: str) -> str:
+    """Turn any text into a name that a file or folder may have on every system; never empty."""
+    kept = "".join(character if character.isalnum() or character in "-_. " else "-" for character in text)
+    kept = kept.encode("utf-8")[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore").strip(". ")
+    return f"_{kept}" if _is_device(kept) or not kept else kept
+
+
+def name_problem(path: Path, on_windows: bool = os.name == "nt") -> str:
+    """Say what is wrong with the name of something that shall be made at `path`; '' if nothing is.
+
+    Windows takes CON, NUL or COM1 for devices in any folder and drops dots and spaces at a name's end, so that
+    what was written is not found again.
+    """
+    name = path.name
+    if len(name.encode("utf-8", "surrogatepass")) > 255:
+        return f"its name has {len(name)} characters; the longest has 255 bytes"
+    if not on_windows:
+        return ""
+    if _is_device(name):
+        return f"'{name}' is the name of a device on Windows"
+    if name != name.rstrip(". "):
+        return f"'{name}' ends with a dot or a space, which Windows drops"
+    forbidden = [character for character in name if character in '<>:"/\\|?*' or ord(character) < 32]
+    return f"'{name}' contains {forbidden[0]!r}, which Windows does not allow" if forbidden else ""
+
+
+def _is_device(name: str) -> bool:
+    return name.partition(".")[0].rstrip(" ").upper() in _WINDOWS_DEVICES
 
 
 def make_private_dir(folder: Path) -> Path:

@@ -177,7 +177,7 @@ def end_tree(identity: ProcessIdentity, grace_s: float = 0.0) -> None:
     """
     process = _process(identity)
     family = [] if process is None else _family(process)
-    if process is not None and grace_s > 0 and os.name != "nt":
+    if process is not None and grace_s > 0 and _has_signals():
         _quietly(process.terminate)
         wait_until(lambda: _is_over(process), grace_s)
     for _ in range(_ROUNDS):  # a member may have started another one before it died
@@ -337,6 +337,11 @@ def _is_over(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return True
+
+
+def _has_signals() -> bool:
+    """Whether a process can be asked to end; on Windows `terminate` is the hard end."""
+    return os.name != "nt"
 
 
 def _quietly(action: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .durable_file import sync_dir, write_synced
+from .durable_file import move_into_place, sync_dir, write_synced
 from .errors import StorageError
 
 MANIFEST = "manifest.json"
@@ -57,7 +57,7 @@ class ResultFolder:
             sync_dir(self.part)
             if self.final.exists():
                 self.final.rmdir()  # only an empty folder gets here
-            self.part.rename(self.final)
+            move_into_place(self.part, self.final)
             sync_dir(self.final.parent)
         except OSError as error:
             raise StorageError(
@@ -98,7 +98,7 @@ def copy_result(source: Path, target: Path, on_progress: Callable[[int, int], bo
         if not _copy_files(files, source, part, total, on_progress):
             return False
         sync_dir(part)
-        part.rename(target)
+        move_into_place(part, target)
         sync_dir(target.parent)
     except OSError as error:
         raise StorageError(

@@ -147,6 +147,10 @@ def _check_main_file(folder: Path) -> str:
     main, good = folder / _MAIN, folder / _GOOD
     content, last_good = _valid_content(main), _valid_content(good)
     if content is not None:
+        if last_good and Settings(last_good).offline and not Settings(content).offline:
+            # NiceGUI writes late: a file of before the change can come after ours, and then the crash.
+            content["offline"] = True
+            write_synced(main, _as_json(content))
         if content != last_good:
             if good.exists() and last_good is None:
                 _move_aside(good)

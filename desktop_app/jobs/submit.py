@@ -12,6 +12,7 @@ from pathlib import Path
 from desktop_app import paths, process
 from desktop_app.domain.job import make_job_id
 from desktop_app.domain.spec import JobSpec
+from desktop_app.durable_file import move_into_place
 from desktop_app.errors import JobError, SpecError, StorageError
 from desktop_app.job_folder import JobFolder, Request, create_job_folder
 from desktop_app.library.model_folder import check_model_folder
@@ -172,7 +173,7 @@ def delete(job_id: str) -> None:
         raise _not_ended(job_id)
     trash = folder.path.with_name(f"{TRASH_PREFIX}{job_id}")
     try:
-        folder.path.rename(trash)  # from here on it is deleted, whatever happens; a supervisor finishes it
+        move_into_place(folder.path, trash)  # from here on it is deleted, whatever happens; a supervisor finishes it
     except OSError as error:
         raise StorageError(
             f"{folder.path} cannot be removed: {error.strerror}.", "Close programs that use its files, then try again."
@@ -232,7 +233,7 @@ def _keep_unannounced_result(folder: JobFolder) -> None:
     """Move away a result whose worker died before it could say so: the continued run writes its own."""
     result = folder.path / "result"
     if result.exists():
-        result.rename(folder.path / f"result-before-{int(time.time())}")
+        move_into_place(result, folder.path / f"result-before-{int(time.time())}")
 
 
 def _check_paths(spec: JobSpec) -> None:
@@ -269,6 +270,8 @@ def _check_data(field: str, data: tuple[str, ...]) -> None:
 
 
 def _check_output(output: Path) -> None:
+    if problem := paths.name_problem(output):
+        raise SpecError(f"output: {output} cannot be made: {problem}.", "Choose another name.", "output")
     try:
         is_taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
     except OSError as error:

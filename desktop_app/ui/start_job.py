@@ -10,6 +10,7 @@ from desktop_app.domain.job import job_name
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.jobs.submit import submit
 from desktop_app.memory_plan import MemoryPlan
+from desktop_app.paths import portable_name
 
 from .window_state import WindowState
 from .wording import duration_text
@@ -25,7 +26,7 @@ async def start_job(state: WindowState, spec: FinetuneSpec | QuantizeSpec) -> st
     if folder and spec.output is None:
         # The time makes it unique, also among jobs that wait and have not made their folder yet.
         name = f"{job_name(spec)}-{datetime.now():%Y%m%d-%H%M%S}"
-        spec = spec.model_copy(update={"output": str(Path(folder) / _safe_name(name))})
+        spec = spec.model_copy(update={"output": str(Path(folder) / portable_name(name))})
     return await run.io_bound(submit, spec)
 
 
@@ -44,7 +45,3 @@ def when_it_starts(state: WindowState, plan: MemoryPlan | None) -> str:
         return "Starts at once"
     left = f", in about {duration_text(active.eta_s)}" if active.eta_s else ""
     return f"Starts after {active.name}{left}"
-
-
-def _safe_name(name: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_. " else "-" for character in name).strip(". ")

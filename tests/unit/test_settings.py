@@ -188,6 +188,13 @@ def test_an_important_change_is_in_both_files(folder: Path) -> None:
     assert read_stored(folder).offline is True
 
 
+def test_a_file_that_was_written_late_does_not_bring_the_user_back_online(folder: Path) -> None:
+    write_settings(folder, {"offline": True, "theme": "dark"})
+    (folder / "storage-general.json").write_text('{"offline": false, "theme": "light"}')
+    assert prepare_storage(folder) == ""
+    assert (read_stored(folder).offline, read_stored(folder).theme) == (True, "light")
+
+
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_told_in_words(folder: Path) -> None:
     folder.parent.chmod(0o500)
