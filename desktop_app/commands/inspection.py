@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import Layout
 from desktop_app.domain.model_facts import ModelFacts
@@ -29,7 +30,7 @@ def inspect_path(path: str, layout: Layout, as_json: bool) -> int:
         facts = model_facts(place)
         _print(facts, _model_lines(facts), as_json)
         return 2 if facts.problem else 0
-    report = data_report(place, layout)
+    report = data_report(DataChoice(paths=(str(place),), layout=layout))
     _print(report, _data_lines(report), as_json)
     return 2 if report.problem else 0
 

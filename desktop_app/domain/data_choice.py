@@ -37,14 +37,15 @@ class DataChoice(Value):
 
 
 class TokenChoice(Value):
-    """How rows become tokens. `batch_rows` is the effective batch, for the estimate of steps."""
+    """How rows become tokens; batch, epochs and share kept aside are for the estimate of padding and steps."""
 
     model: str
     max_length: int = Field(1024, ge=1)
     train_on: TrainOn = "answers"
     chat_template: ChatTemplateName = "own"
     stride: int = Field(0, ge=0)
-    batch_rows: int = Field(8, ge=1)
+    batch_size: int = Field(2, ge=1)
+    gradient_accumulation: int = Field(4, ge=1)
     epochs: float = Field(1, gt=0)
     held_out: float = Field(0, ge=0, le=0.5)
 
@@ -57,7 +58,8 @@ class TokenChoice(Value):
             train_on=spec.train_on,
             chat_template=spec.chat_template,
             stride=spec.stride,
-            batch_rows=spec.batch_size * spec.gradient_accumulation,
+            batch_size=spec.batch_size,
+            gradient_accumulation=spec.gradient_accumulation,
             epochs=spec.epochs,
             held_out=0 if spec.evaluation_data else spec.held_out,
         )

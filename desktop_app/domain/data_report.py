@@ -18,7 +18,6 @@ FindingCode = Literal[
     "template_tokens",
     "personal_data",
     "answer_cut_away",
-    "mixed_layouts",
 ]
 
 

@@ -39,7 +39,7 @@ State = Literal["", "changed", "added", "left_out"]
 class Item:
     """One row in its place with what became of it: an example, a bad row, or neither if it is left out.
 
-    `code` names the finding that a bad row belongs to.
+    `code` names the finding that a bad row belongs to; `columns` are those of the file, or of the user's edit.
     """
 
     source: int
@@ -50,6 +50,17 @@ class Item:
     bad: BadRow | None = None
     state: State = ""
     code: FindingCode | None = None
+    columns: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where reading can begin: at the first row of a source, or at any row of a file that can be read on."""
+
+    source: int = 0
+    number: int = 1
+    line: int = 1
+    byte_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +150,34 @@ class Examples:
         if self.row_count == 0:
             raise _no_usable_row(self.name, self.bad_rows[:1])
 
-    def _items(self, progress: Progress) -> Iterator[Item]:
+    def rows_from(self, place: Place, progress: Progress = no_progress) -> Iterator[Item]:
+        """Read on from a place, without counting: for looking at rows, not for training.
+
+        Raises:
+            DataError: if a file breaks off.
+        """
+        return self._items(progress, place)
+
+    def _items(self, progress: Progress, place: Place | None = None) -> Iterator[Item]:
+        place = place or Place()
         read_bytes = 0
         for index, source in enumerate(self.sources):
-            edits = self._overlay.rows_of(source.file.path, self._folder)
             start = read_bytes
-            rows = source.file.rows(lambda offset, start=start: progress(start + offset))  # type: ignore[misc]
-            for number, row in enumerate(rows, 1):
+            read_bytes += source.file.size_bytes
+            if index < place.source or place.source == ADDED:
+                continue
+            here = place if index == place.source else Place()
+            edits = self._overlay.rows_of(source.file.path, self._folder)
+            rows = source.file.rows(
+                lambda offset, start=start: progress(start + offset),  # type: ignore[misc]
+                here.line,
+                here.byte_offset,
+            )
+            for number, row in enumerate(rows, here.number):
                 if edits and number in edits:
                     yield self._edited(index, number, row, edits[number])
                 else:
                     yield self._item(index, number, row, source.layout)
-            read_bytes += source.file.size_bytes
         for number, columns in enumerate(self._overlay.added, 1):
             yield self._item(ADDED, number, Row(0, 0, columns), _layout_of_edit(columns), "added")
 
@@ -164,7 +191,8 @@ class Examples:
         except (RowProblem, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             bad = self._bad(index, number, BadRow(line=line, byte_offset=byte_offset, reason=reason))
-            return Item(index, number, line, byte_offset, None, bad, state, getattr(error, "code", None))
+            code = getattr(error, "code", None)
+            return Item(index, number, line, byte_offset, None, bad, state, code, row.columns)
         example = Example(
             turns=parts.turns,
             line=line,
@@ -177,7 +205,7 @@ class Examples:
             source=index,
             number=number,
         )
-        return Item(index, number, line, byte_offset, example, None, state)
+        return Item(index, number, line, byte_offset, example, None, state, None, row.columns)
 
     def _edited(self, index: int, number: int, row: Row | BadRow, edit: Mapping[str, Any] | None) -> Item:
         if edit is None:
@@ -245,6 +273,19 @@ def _source(path: Path, choice: DataChoice) -> Source:
     if choice.layout not in ("auto", "text"):
         raise DataError(f"{path.name} is plain text and cannot be read as {choice.layout}.", "Choose the layout text.")
     return Source(file, FoundLayout(name="text", evidence="It is a plain text file.", mapping={"text": "text"}))
+
+
+def check_edit(row: Mapping[str, Any]) -> None:
+    """Refuse a row of the user's that could not be used.
+
+    Raises:
+        DataError: saying what is wrong with it.
+    """
+    try:
+        parts_of(row, _layout_of_edit(row))
+        tools_of(row)
+    except (RowProblem, RecursionError) as error:
+        raise DataError(f"The row cannot be used: {error}.", "Fill in what is missing.") from error
 
 
 def _layout_of_edit(row: Mapping[str, Any]) -> FoundLayout:

@@ -31,11 +31,14 @@ def no_progress(byte_offset: int) -> None:
 
 
 def lines(
-    stream: BinaryIO, start: int, line_end: bytes = b"\n", progress: Progress = no_progress
+    stream: BinaryIO, start: int, line_end: bytes = b"\n", progress: Progress = no_progress, number: int = 1
 ) -> Iterator[Line | BadRow]:
-    """Yield the lines of `stream` from byte `start`; a line over the limit comes as a bad row, never held whole."""
+    """Yield the lines of `stream` from byte `start`, where line `number` begins.
+
+    A line over the limit comes as a bad row, never held whole.
+    """
     stream.seek(start)
-    number, offset, rest = 1, start, b""
+    offset, rest = start, b""
     skipped = 0  # bytes of a line that is too long, already told and let go
     while chunk := stream.read(_CHUNK_BYTES):
         if skipped and line_end not in chunk:

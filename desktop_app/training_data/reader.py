@@ -69,8 +69,13 @@ class DataFile:
     start: int = 0
     line_end: bytes = b"\n"
 
-    def rows(self, progress: Progress = no_progress) -> Iterator[Row | BadRow]:
-        """Read the rows from the start; a bad one comes with its reason in place of a row.
+    @property
+    def can_resume(self) -> bool:
+        """Whether reading can begin at any row whose line and byte offset are known."""
+        return self.format == "jsonl"
+
+    def rows(self, progress: Progress = no_progress, line: int = 1, byte_offset: int = 0) -> Iterator[Row | BadRow]:
+        """Read the rows from the start, or from the row at a place; a bad one comes with its reason in place of a row.
 
         Raises:
             DataError: where the file as a whole cannot be read on.
@@ -80,14 +85,14 @@ class DataFile:
             return
         try:
             with self.path.open("rb") as stream:
-                yield from self._text_rows(stream, progress)
+                yield from self._text_rows(stream, progress, line, max(byte_offset, self.start))
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror}.", "Is the disk still there?") from error
 
-    def _text_rows(self, stream: BinaryIO, progress: Progress) -> Iterator[Row | BadRow]:
+    def _text_rows(self, stream: BinaryIO, progress: Progress, line: int, byte_offset: int) -> Iterator[Row | BadRow]:
         if self.format == "json":
             return json_rows(stream, self.start, self.path.name, progress)
-        found = lines(stream, self.start, self.line_end, progress)
+        found = lines(stream, byte_offset, self.line_end, progress, line)
         if self.format == "jsonl":
             return jsonl_rows(found)
         if self.format in ("csv", "tsv"):

@@ -4,6 +4,7 @@ Written here after the formats that the families publish; each marks the answers
 Whatever is chosen is written into the result: the format a model was trained with is the one it answers in.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -25,6 +26,8 @@ LABELS: dict[ChatTemplateName, str] = {
     "vicuna": "Vicuna",
 }
 NAMES: tuple[ChatTemplateName, ...] = get_args(ChatTemplateName)
+
+_TOKEN = re.compile(r"<\|\w+\|>|<(?:start|end)_of_turn>")
 
 _CHATML = (
     "{%- for message in messages %}"
@@ -115,6 +118,11 @@ _SOURCES: dict[ChatTemplateName, str] = {
     "zephyr": _ZEPHYR,
     "vicuna": _VICUNA,
 }
+
+
+def template_tokens(source: str) -> list[str]:
+    """Return what looks like special tokens in a template's text."""
+    return list(dict.fromkeys(_TOKEN.findall(source)))
 
 
 def chosen_template(

@@ -18,7 +18,7 @@ from desktop_app.errors import DataError, ModelError
 
 from .answer_spans import Spans, spans_turn_by_turn, without_thought
 from .example import Example
-from .template_choice import chosen_template
+from .template_choice import chosen_template, template_tokens
 from .tokenizer_files import load_tokenizer, read_config, special_tokens
 
 NOT_TRAINED = -100  # torch's cross entropy leaves such labels out
@@ -127,6 +127,10 @@ class Tokenization:
         self.bos_id = self._id_of(named.get("bos_token", ""))
         # Without a token for padding the end token takes its place, as in trl; padding is never trained.
         self.pad_id = self._id_of(named.get("pad_token", "")) if "pad_token" in named else self.eos_id
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._end_ids = {number for number, token in added.items() if token.special}
+        if self.eos_id is not None:
+            self._end_ids.add(self.eos_id)
         self._model_vocabulary = _vocabulary_size(model_folder)
         self._may_exceed = 0 < self._model_vocabulary <= max(self._tokenizer.get_vocab().values(), default=0)
         self._train_on = train_on
@@ -223,6 +227,25 @@ class Tokenization:
             where = f"Line {example.line}: " if example.line else ""
             raise DataError(where + error.message, error.hint) from error
         return Written(example, rendered.text, rendered.answers)
+
+    def template_note(self, example: Example) -> str:
+        """Say what the user should know about the template: tokens that the model does not have, answers unmarked.
+
+        Raises:
+            DataError: the template refuses the example.
+        """
+        notes = []
+        missing = [token for token in template_tokens(self.template.source) if self._id_of(token) is None]
+        if missing:
+            notes.append(f"This model has no token {missing[0]}; it will be written in several pieces.")
+        if not self.template.has_markers and not example.is_text:
+            found = self.encoded(example).note
+            notes.append(found or "It marks no answers; where they are is found by comparing.")
+        return " ".join(notes)
+
+    def ends(self, encoded: Encoded, end: int) -> bool:
+        """Whether one of the last tokens before `end` is a special one, so that the model learns to stop there."""
+        return not self._end_ids.isdisjoint(encoded.encoding.ids[max(0, end - 3) : end])
 
     def _written_many(self, examples: Iterable[Example]) -> Iterator[Written | DataError]:
         for example in examples:

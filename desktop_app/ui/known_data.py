@@ -125,9 +125,7 @@ class KnownData:
             answer = self.inspector.call(
                 "data_report",
                 _READ_TIMEOUT_S,
-                path=file,
-                layout=reading.layout,
-                columns=reading.columns or None,
+                data={"paths": [file], "layout": reading.layout, "columns": reading.columns},
                 limit_s=limit_s,
             )
             return DataReport.model_validate(answer)

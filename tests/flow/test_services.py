@@ -135,19 +135,57 @@ def test_data_and_tokens_are_shown_as_they_will_be_trained(service: Callable[[st
     rows = [{"prompt": "a b", "completion": "c"}, {"prompt": "b", "completion": "a " * 5000}]
     data.write_text("\n".join(map(json.dumps, rows)))
     inspect = service("inspect")
-    report = inspect.call("data_report", 60, path=str(data))
+    choice = {"paths": [str(data)]}
+    tokens = {"model": str(model), "max_length": 4500, "batch_size": 1, "gradient_accumulation": 1}
+    report = inspect.call("data_report", 60, data=choice, tokens=tokens)
     assert (report["layout"], report["rows"]) == ("prompt_completion", 2)
-    wanted = {"model": str(model), "data": str(data), "train_on": "answers", "layout": "auto", "columns": {}}
-    shown = inspect.call("token_preview", 60, row=1, max_length=512, **wanted)
-    assert "".join(text for text, _ in shown["tokens"]).count("c") >= 1
-    assert {trained for _, trained in shown["tokens"]} == {True, False}
-    assert [trained for text, trained in shown["tokens"] if text.strip() == "b"] == [False]
-    long = inspect.call("token_preview", 60, row=2, max_length=4500, **wanted)
+    assert (report["statistics"]["cut_rows"], report["statistics"]["steps"]) == (1, 2)
+    shown = inspect.call("token_preview", 60, row=1, data=choice, tokens=tokens)["tokens"]
+    assert "".join(token["text"] for token in shown).count("c") >= 1
+    assert {token["is_trained"] for token in shown} == {True, False}
+    assert [token["is_trained"] for token in shown if token["text"].strip() == "b"] == [False]
+    assert inspect.call("token_view", 60, index=0, data=choice, tokens=tokens)["tokens"] == shown
+    long = inspect.call("token_preview", 60, row=2, data=choice, tokens=tokens)
     assert len(long["tokens"]) == 4096
     assert long["cut"] > 0
-    assert "first 4,096 of 4,500 tokens" in long["note"]
+    assert "first 4,096 of 5,002 tokens" in long["note"]
     with pytest.raises(DataError, match="no usable row 3, only 2"):
-        inspect.call("token_preview", 60, row=3, max_length=512, **wanted)
+        inspect.call("token_preview", 60, row=3, data=choice, tokens=tokens)
+
+
+def test_rows_are_browsed_edited_mended_and_written(service: Callable[[str], Service], tmp_path: Path) -> None:
+    data, inspect = tmp_path / "data.jsonl", service("inspect")
+    rows = [{"prompt": f"q{number}", "completion": f"a{number}"} for number in range(1200)]
+    data.write_text("\n".join(map(json.dumps, [*rows, rows[5], {"prompt": "q"}])))
+    before = data.read_bytes()
+    choice = {"paths": [str(data)]}
+    for start in (0, 1100, 1198, 3):
+        page = inspect.call("data_rows", 60, data=choice, start=start, count=3)
+        assert [row["number"] for row in page["rows"]] == list(range(start + 1, min(start + 4, 1203)))
+        assert page["rows"][0]["turns"][1]["text"] == f"a{start}"
+        assert not page["is_last"]
+    assert inspect.call("data_rows", 60, data=choice, start=1201, count=3)["rows"][0]["problem"]
+    report = inspect.call("data_report", 60, data=choice)
+    assert [(found["code"], found["count"]) for found in report["findings"]] == [("duplicates", 1)]
+    choice["overlay"] = inspect.call("apply_fix", 60, data=choice, code="duplicates")["path"]
+    said = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "mended"}]}
+    edits = [{"action": "change", "source": str(data), "number": 1202, "row": said}, {"action": "add", "row": said}]
+    summary = inspect.call("edit_rows", 60, data=choice, edits=edits)
+    assert (summary["changed"], summary["left_out"], summary["added"]) == (1, 1, 1)
+    with pytest.raises(DataError, match="is empty"):
+        broken = {"action": "add", "row": {"messages": [{"role": "user", "content": ""}]}}
+        inspect.call("edit_rows", 60, data=choice, edits=[broken])
+    report = inspect.call("data_report", 60, data=choice)
+    assert (report["rows"], report["bad_row_count"], report["left_out"]) == (1202, 0, 1)
+    out = tmp_path / "out.jsonl"
+    assert inspect.call("export_rows", 60, data=choice, target=str(out)) == {"rows": 1202, "skipped": 0}
+    assert json.loads(out.read_text().splitlines()[-1]) == said
+    inspect.call("export_report", 60, report=report, target=str(tmp_path / "report.csv"))
+    assert data.read_bytes() == before
+    model = _model_with_tokenizer(tmp_path / "model")
+    samples = inspect.call("chat_templates", 60, model=str(model), data=choice)
+    assert {sample["name"] for sample in samples} >= {"own", "chatml", "llama3", "alpaca"}
+    assert all("q0" in sample["preview"] for sample in samples)
 
 
 def test_a_long_call_tells_how_far_it_is_and_can_be_cancelled(
@@ -164,10 +202,10 @@ def test_a_long_call_tells_how_far_it_is_and_can_be_cancelled(
         inspect.cancel()
 
     with pytest.raises(CallCancelled, match="Reading the data was cancelled"):
-        inspect.call("data_report", 60, on_progress=cancel_at_once, path=str(data))
+        inspect.call("data_report", 60, on_progress=cancel_at_once, data={"paths": [str(data)]})
     assert 0 < told[0]["done"] < told[0]["total"] == data.stat().st_size
     inspect.cancel()  # nothing goes on: the next call is not touched
-    assert inspect.call("data_report", 60, path=str(data), max_rows=3)["rows"] == 3
+    assert inspect.call("data_report", 60, data={"paths": [str(data)], "max_rows": 3})["rows"] == 3
     assert len(_helpers()) == 1
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from nicegui import run, ui
 
+from desktop_app.domain.data_choice import DataChoice, TokenChoice
+from desktop_app.domain.data_report import TokenView
 from desktop_app.errors import AppError
 from desktop_app.ui.forms.finetune_form import FinetuneForm
 from desktop_app.ui.window_state import WindowState
@@ -51,7 +53,9 @@ class TokenPreview:
         else:
             if answer is not None:  # None while the program ends
                 rows = self.form.report.rows if self.form.report else 0
-                self.pane.show(answer["tokens"], rows, answer["cut"], answer["note"])
+                view = TokenView.model_validate(answer)
+                kept = [(token.text, token.is_trained) for token in view.tokens if not token.is_cut]
+                self.pane.show(kept, rows, view.cut, view.note)
         self._shown = wanted
 
     def _wanted(self) -> dict[str, Any] | None:
@@ -61,14 +65,11 @@ class TokenPreview:
             return None
         if (spec.model, spec.data) != (self.form.values["model"], self.form.values["data"]):
             return None
-        if self._seen is not None and self._seen["data"] != spec.data:
+        data = DataChoice.of(spec)
+        if self._seen is not None and self._seen["data"]["paths"] != list(data.paths):
             self.pane.row = 1
         return {
-            "model": spec.model,
-            "data": spec.data,
+            "data": data.model_dump(mode="json"),
+            "tokens": TokenChoice.of(spec).model_dump(mode="json"),
             "row": min(self.pane.row, max(1, report.rows)),
-            "max_length": spec.max_length,
-            "train_on": spec.train_on,
-            "layout": spec.layout,
-            "columns": spec.columns,
         }

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from desktop_app.domain.data_choice import DataChoice
 from desktop_app.errors import DataError
 from desktop_app.training_data.examples import read_examples
 from desktop_app.training_data.report import data_report
@@ -238,7 +239,8 @@ def test_the_report_counts_all_and_shows_the_first(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(_jsonl([*_qa(_pairs(1, 500)), {"question": "q", "answer": ""}]))
     seen: list[tuple[int, int]] = []
-    report = data_report(file, progress=lambda done, total: seen.append((done, total)))
+    choice = DataChoice(paths=(str(file),))
+    report = data_report(choice, progress=lambda done, total, **more: seen.append((done, total)))
     assert (report.rows, report.bad_row_count, report.complete) == (500, 1, True)
     assert (report.bad_rows[0].line, report.bad_rows[0].reason) == (501, "'answer' is empty")
     assert len(report.previews) == 20
@@ -249,7 +251,7 @@ def test_the_report_counts_all_and_shows_the_first(tmp_path: Path) -> None:
 def test_a_limit_leaves_the_report_incomplete(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(_jsonl(_qa(_pairs(1, 50))))
-    report = data_report(file, max_rows=10)
+    report = data_report(DataChoice(paths=(str(file),), max_rows=10))
     assert (report.rows, report.complete) == (10, False)
-    assert data_report(file, max_rows=50).complete
-    assert not data_report(file, limit_s=0).complete
+    assert data_report(DataChoice(paths=(str(file),), max_rows=50)).complete
+    assert not data_report(DataChoice(paths=(str(file),)), limit_s=0).complete
