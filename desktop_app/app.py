@@ -19,7 +19,7 @@ from .api.guard import START_PATH, AccessPolicy, access_policy
 from .api.server import SERVER_OPTIONS, own_listener, take_over_server
 from .durable_file import write_private
 from .errors import AppError, StorageError
-from .native.hook import CLOSING_PATH, WindowHook
+from .native.hook import CLOSING_PATH, WindowHook, log_hard_ends
 from .native.instance import RAISE_PATH, OneInstance
 from .native.window import (
     close_window,
@@ -83,6 +83,7 @@ def _open(in_browser: bool) -> int:
     access = {"url": f"http://127.0.0.1:{port}{API_PREFIX}v1", "token": policy.tokens[API_PREFIX]}
     try:
         _log_to_file(logs_dir() / "window.log")
+        log_hard_ends(logs_dir())
         one.announce(port, policy.tokens[RAISE_PATH])
         write_private(api_file(), json.dumps(access))
     except OSError as error:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from .durable_file import write_synced
+from .durable_file import move_into_place, write_synced
 from .errors import StorageError
 from .paths import make_private_dir
 
@@ -200,5 +200,5 @@ def _move_aside(file: Path) -> Path:
     number = 0
     while (kept := file.with_name(f"{file.stem}.damaged-{stamp}{f'-{number}' if number else ''}.json")).exists():
         number += 1
-    file.rename(kept)
+    move_into_place(file, kept)
     return kept

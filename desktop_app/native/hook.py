@@ -4,6 +4,8 @@ NiceGUI starts that process and knows none of this. Surprising choice: the hook 
 pywebview's start arguments, and unpickling it is what arms it, before any window or Qt exists.
 """
 
+import contextlib
+import faulthandler
 import http.client
 import json
 import logging
@@ -70,6 +72,7 @@ def arm(port: int, token: str, log_file: str) -> WindowHook:
         return hook  # unpickled at home
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  (windowed programs have none on Windows)
     sys.stderr = sys.stderr or sys.stdout
+    log_hard_ends(Path(log_file).parent)
     refuse_ipv6_sockets()  # before any other thread, which would go without
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare_qt_environment(os.environ)
@@ -82,6 +85,12 @@ def arm(port: int, token: str, log_file: str) -> WindowHook:
 
     webview.start = start
     return hook
+
+
+def log_hard_ends(folder: Path) -> None:
+    """Let this process write the stacks of its threads into `folder`/crash.log if Qt or another library ends it."""
+    with contextlib.suppress(OSError):  # as for every log: without it the program works all the same
+        faulthandler.enable((folder / "crash.log").open("a"))
 
 
 def prepare_qt_environment(environment: "os._Environ[str] | dict[str, str]") -> None:

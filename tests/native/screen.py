@@ -7,8 +7,10 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -152,9 +154,38 @@ class NativeWindow:
         end = time.monotonic() + patience_s
         while not condition():
             if time.monotonic() > end:
-                text = self.evaluate("document.body.innerText") if self.window_ids() else "(no window)"
-                raise AssertionError(f"never: {what}\npage: {text}\nprinted: {self.program.lines[-20:]}")
+                raise AssertionError(f"never: {what}\n{self.diagnosis()}")
             time.sleep(0.2)
+
+    def ended(self, patience_s: float = PATIENCE_S) -> int:
+        """Wait for the program's end and return its exit code; tell all we know if it goes on."""
+        self.until(lambda: self.program.process.poll() is not None, "the program ends", patience_s)
+        return self.program.wait()
+
+    def diagnosis(self) -> str:
+        """Tell what is on the screen and what every process does. Ends the program: its stacks come with SIGABRT."""
+        picture = Path(tempfile.gettempdir()) / f"never-{os.getpid()}.png"
+        root = ["import", "-window", "root", str(picture)]
+        subprocess.run(root, env=self.screen.environment, check=False, timeout=30)
+        try:
+            page = self.evaluate("document.body.innerText")
+        except (aiohttp.ClientError, OSError, IndexError, TimeoutError) as error:
+            page = f"(no answer: {error!r})"
+        focus = self.screen.xdotool("getwindowfocus", "getwindowname")
+        try:
+            own = psutil.Process(self.program.process.pid)
+            family = [own, *own.children(recursive=True)]
+        except psutil.Error:
+            family = []
+        tree = [f"{p.pid} {p.ppid()} {p.status()} {_command(p)[:150]}" for p in family if p.is_running()]
+        for process in [p for p in family if p.pid == self.program.process.pid or "spawn_main" in _command(p)]:
+            process.send_signal(signal.SIGABRT)
+            time.sleep(1)
+        log = Path(os.environ.get("WHETSTONE_DATA_DIR", "")) / "logs"
+        tails = [f"{file}:\n{file.read_text(errors='replace')[-6000:]}" for file in sorted(log.glob("*.log"))]
+        shown = f"windows {self.window_ids()}, focus {focus!r}, picture {picture}"
+        told = [shown, f"page: {page}", "processes:", *tree, "printed:", *self.program.lines[-60:], *tails]
+        return "\n".join(told)
 
     def click(self, text: str, selector: str = "button,[role=tab],[role=button],a,label") -> None:
         """Move the mouse to what says `text` and click."""

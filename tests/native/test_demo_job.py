@@ -54,7 +54,7 @@ def test_the_demo_job_from_click_to_history(open_window: Callable[..., NativeWin
     assert int(done.stdout.split()[-1]) > 0, "the adapter does nothing"
 
     window.press("alt+F4")
-    assert window.program.wait() == 0
+    assert window.ended() == 0
 
 
 def _ended_job(window: NativeWindow) -> Job:

@@ -41,7 +41,7 @@ def test_closing_without_a_job_asks_nothing_and_the_place_is_remembered(open_win
     window.until(lambda: stored().window_place is not None, "its place is remembered")
     place = stored().window_place
     window.press("alt+F4")
-    assert window.program.wait() == 0
+    assert window.ended() == 0
     again = open_window()
     geometry = again.screen.xdotool("getwindowgeometry", "--shell", again.window_ids()[-1])
     assert "WIDTH=1000" in geometry and "HEIGHT=700" in geometry
@@ -73,7 +73,7 @@ def test_closing_while_a_job_runs_asks(open_window: Opening, bench: Bench) -> No
 
     window.press("alt+F4")
     window.click("Keep running in background")
-    assert window.program.wait() == 0
+    assert window.ended() == 0
     step = bench.row(job_id).done
     bench.until_step(job_id, step + 3)
     assert bench.state(job_id) is JobState.RUNNING
@@ -81,7 +81,7 @@ def test_closing_while_a_job_runs_asks(open_window: Opening, bench: Bench) -> No
     window = open_window()
     window.press("alt+F4")
     window.click("Stop and save, then quit")
-    assert window.program.wait() == 0
+    assert window.ended() == 0
     row = bench.until_ended(job_id)
     assert row.state is JobState.SUCCEEDED and row.result
 
@@ -92,7 +92,7 @@ def test_a_job_outlives_the_window_however_it_ends(open_window: Opening, bench: 
     worker = bench.worker(job_id)
     window = open_window()
     window.process().kill()
-    assert window.program.wait() == 0
+    assert window.ended() == 0
     open_window().program.process.kill()
     step = bench.row(job_id).done
     bench.until_step(job_id, step + 3)

@@ -167,12 +167,13 @@ def test_a_tree_is_ended_without_a_signal(tmp_path: Path, monkeypatch: pytest.Mo
 
 def _orphaned(pid_file: str) -> None:
     """Runs in a spawned child: what the window's process does to notice the end of its parent."""
+    import threading
     import time
 
     from desktop_app.native import hook
 
     os.getppid = lambda: 4711  # as on Windows: it stays what it was
-    hook.threading.Thread(target=hook._end_with_parent, daemon=True).start()
+    threading.Thread(target=hook._end_with_parent, daemon=True).start()
     Path(pid_file).write_text(str(os.getpid()))
     time.sleep(600)
 
