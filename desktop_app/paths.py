@@ -33,6 +33,21 @@ def index_file() -> Path:
     return data_dir() / "history.sqlite3"
 
 
+def model_cache_file() -> Path:
+    """What was read about models before; may be deleted at any time."""
+    return data_dir() / "models.sqlite3"
+
+
+def model_notes_file() -> Path:
+    """The user's tags and notes about models."""
+    return data_dir() / "model_notes.json"
+
+
+def models_dir() -> Path:
+    """Where models go that are brought in, unless the user chooses another place."""
+    return data_dir() / "models"
+
+
 def settings_dir() -> Path:
     """NiceGUI's storage path: `storage-general.json` lies here."""
     return data_dir() / "settings"

@@ -29,6 +29,7 @@ class ResultFolder:
             StorageError: if `final` exists already, or its parent cannot be written.
         """
         self.final = final.absolute()
+        self.job_id = job_id
         self.part = self.final.with_name(f".{self.final.name}.part-{job_id}")
         if self.final.exists() and (not self.final.is_dir() or any(self.final.iterdir())):
             raise StorageError(f"{self.final} exists already.", "Choose another output folder, or move that one away.")
@@ -53,7 +54,7 @@ class ResultFolder:
         try:
             _make_readable_and_sync(self.part)
             verify(self.part)
-            write_manifest(self.part, about)
+            write_manifest(self.part, {"job": self.job_id, **about})
             sync_dir(self.part)
             if self.final.exists():
                 self.final.rmdir()  # only an empty folder gets here

@@ -83,6 +83,8 @@ class Settings:
 
     theme = _Preference[Theme]("system", _theme)
     model_folders = _Preference[list[str]]([], _texts)
+    watched_folders = _Preference[list[str]]([], _texts)
+    look_in_caches = _Preference[bool](True, _flag)
     data_files = _Preference[list[str]]([], _texts)
     output_folder = _Preference[str]("", _text)
     offline = _Preference[bool](True, _flag)

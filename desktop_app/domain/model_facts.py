@@ -20,10 +20,24 @@ class ModelShape(Value):
     tied_embeddings: bool = False
 
 
+class ModelOrigin(Value):
+    """Where a model came from, by the manifest that its job wrote beside it; '' where that does not say.
+
+    `kind` is the kind of job, `source` the folder, file or repository that it was made from, `method` how.
+    """
+
+    kind: str
+    job: str = ""
+    source: str = ""
+    data: str = ""
+    method: str = ""
+
+
 class ModelFacts(Value):
     """One model on this computer. Sizes in bytes, `context_length` in tokens, 0 where unknown.
 
     `problem` is empty for a model that can be used; otherwise it says what is wrong and `hint` what to do.
+    `store` names the program whose cache it lies in, `pickle` the old weight file that could be converted.
     """
 
     path: str
@@ -40,5 +54,8 @@ class ModelFacts(Value):
     licence: str = ""
     base_model: str = ""
     shape: ModelShape = ModelShape()
+    origin: ModelOrigin | None = None
+    store: str = ""
+    pickle: str = ""
     problem: str = ""
     hint: str = ""

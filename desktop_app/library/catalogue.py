@@ -4,12 +4,15 @@ A bounded walk: at most six levels and 50,000 folders, links not followed, hidde
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .adapter_folder import ADAPTER_CONFIG
 from .model_config import CONFIG
 from .model_files import PICKLE_SUFFIXES
+from .model_stores import FoundModel, is_ollama_store, model_stores, ollama_models
 
 MAX_DEPTH = 6
 MAX_FOLDERS = 50_000
@@ -28,44 +31,53 @@ _LEFT_OUT = {
     "System Volume Information",
     "Library",
 }
+_PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
 _WEIGHTS = (".safetensors", ".safetensors.index.json", *PICKLE_SUFFIXES)
 
 
-def find_model_folders(roots: Iterable[Path], progress: Callable[[Path], None] | None = None) -> Iterator[Path]:
+def find_models(roots: Iterable[Path], visited: dict[Path, int] | None = None) -> Iterator[FoundModel | None]:
     """Yield model folders, adapter folders and GGUF files, each once; folders that cannot be read are passed over.
 
-    `progress` is called with each folder before it is looked at.
+    Yields None for a folder that holds none, so that the caller can tell how far it is, or leave off. `visited`
+    is filled with the folders that were looked at and their times of change in nanoseconds.
     """
     seen: set[str] = set()
     left = MAX_FOLDERS
-    waiting = [(Path(root).absolute(), 0) for root in roots]
+    stores = {os.path.realpath(store.folder): store.program for store in model_stores()}
+    waiting = deque((Path(root).absolute(), 0, "") for root in roots)
     while waiting and left:
-        folder, depth = waiting.pop(0)
+        folder, depth, store = waiting.popleft()
         real = os.path.realpath(folder)
         if real in seen:
             continue
         seen.add(real)
         left -= 1
-        if progress:
-            progress(folder)
+        store = stores.get(real, store)
+        if visited is not None:
+            visited[folder] = _time_of_change(folder)
         names, below = _contents(folder)
-        gguf = sorted(name for name in names if name.lower().endswith(".gguf"))
         if _is_model(names):
-            yield folder
+            yield FoundModel(path=folder, store=store)
+        elif is_ollama_store(below):
+            yield from ollama_models(folder)
         else:
-            yield from (folder / name for name in gguf)
+            yield None
+            yield from (FoundModel(path=folder / name, store=store) for name in gguf_files(names))
             if depth < MAX_DEPTH:
-                waiting += [(path, depth + 1) for path in _worth_a_look(folder, below)]
+                waiting += [(path, depth + 1, store) for path in _worth_a_look(folder, below)]
 
 
-def hub_cache_dirs() -> list[Path]:
-    """Return the Hugging Face caches on this computer that exist."""
-    home = os.environ.get("HF_HOME")
-    general = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    named = [os.environ.get("HF_HUB_CACHE"), os.environ.get("HUGGINGFACE_HUB_CACHE")]
-    places = [Path(place).expanduser() for place in named if place]
-    places.append(Path(home).expanduser() / "hub" if home else Path(general) / "huggingface" / "hub")
-    return [place for place in dict.fromkeys(places) if place.is_dir()]
+def gguf_files(names: Iterable[str]) -> list[str]:
+    """Return the GGUF files among `names`, of one in several parts the first."""
+    found = sorted(name for name in names if name.lower().endswith(".gguf"))
+    return [name for name in found if (part := _PART.search(name)) is None or int(part[1]) == 1]
+
+
+def _time_of_change(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _contents(folder: Path) -> tuple[set[str], list[str]]:

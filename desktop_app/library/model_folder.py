@@ -4,6 +4,7 @@ The one door to models that somebody else made: configs are bounded, links stay 
 and nothing in the folder is ever run. Weights are never loaded here.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.errors import ModelError
 
 from .adapter_folder import ADAPTER_CONFIG, read_adapter_config
-from .gguf_header import read_gguf_header
+from .catalogue import gguf_files
+from .gguf_header import MAGIC, read_gguf_header
 from .json_file import read_json_object, shown
 from .licence import stated_licence
 from .model_config import CONFIG, read_model_config, refuse_foreign_code
 from .model_files import PICKLE_SUFFIXES, ModelFiles, list_model_files
+from .origin import stated_origin
 from .quantization import LOADABLE_METHODS, parameter_count, quantization_method, quantization_name, stored_dtype
 from .safetensors_header import Tensor, read_header
 
@@ -24,13 +27,16 @@ INDEX = "model.safetensors.index.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 GENERATION_CONFIG = "generation_config.json"
+PICKLE, PICKLE_INDEX, ADAPTER_PICKLE = "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin"
+_PART = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<of>\d{5})\.gguf", re.IGNORECASE)
+_MOST_PARTS = 1000
 _MAX_INDEX_BYTES = 32 * 1024 * 1024
 _MAX_GENERATION_CONFIG_BYTES = 2 * 1024 * 1024
 _MAX_TOKENIZER_CONFIG_BYTES = 16 * 1024 * 1024
 _MAX_TOKENIZER_BYTES = 256 * 1024 * 1024
 _GET_SAFETENSORS = (
-    "Get the safetensors version of this model; most publishers offer one, "
-    "or save it again elsewhere with save_pretrained."
+    "Get the safetensors version of this model; most publishers offer one. "
+    "Or convert it: Convert to safetensors, on the Models tab."
 )
 _HEADS = {"lm_head.weight", "embed_out.weight", "output.weight", "language_model.lm_head.weight"}
 
@@ -45,10 +51,10 @@ def model_facts(path: Path) -> ModelFacts:
         ModelError: nothing there is a model, or it is damaged, incomplete or unsafe to load.
     """
     path = Path(path)
-    if path.suffix.lower() == ".gguf" and path.is_file():
+    if _is_gguf(path):
         return _gguf_facts(path, path)
     names = _names_in(path)
-    gguf = sorted(name for name in names if name.lower().endswith(".gguf"))
+    gguf = gguf_files(names)
     if not gguf and names.isdisjoint({CONFIG, ADAPTER_CONFIG}):
         raise _no_model(path.absolute(), names)
     files = list_model_files(path)
@@ -77,7 +83,9 @@ def listed_facts(path: Path) -> ModelFacts:
     try:
         return model_facts(path)
     except ModelError as error:
-        return ModelFacts(path=str(path), name=_name(path), problem=error.message, hint=error.hint)
+        return ModelFacts(
+            path=str(path), name=_name(path), pickle=_pickle(path), problem=error.message, hint=error.hint
+        )
 
 
 def _base_facts(files: ModelFiles) -> ModelFacts:
@@ -106,6 +114,7 @@ def _base_facts(files: ModelFiles) -> ModelFacts:
         has_chat_template=_has_chat_template(files),
         licence=stated_licence(files.folder, files.top.keys()),
         shape=config.shape.model_copy(update={"tied_embeddings": tied}),
+        origin=stated_origin(files.folder),
         problem=problem,
         hint=hint,
     )
@@ -129,6 +138,7 @@ def _adapter_facts(files: ModelFiles) -> ModelFacts:
         licence=stated_licence(files.folder, files.top.keys()),
         base_model=config.base_model,
         shape=_shape_of_base(config.base_model),
+        origin=stated_origin(files.folder),
         problem="" if is_lora else f"The adapter is of the kind {shown(config.kind)}; only LORA can be loaded here.",
         hint="" if is_lora else "Choose a LoRA adapter.",
     )
@@ -145,12 +155,43 @@ def _gguf_facts(path: Path, file: Path) -> ModelFacts:
         parameters=header.parameters,
         quantization=f"GGUF {header.quantization}".strip(),
         context_length=header.context_length,
-        size_bytes=file.stat().st_size,
+        size_bytes=sum(part.stat().st_size for part in gguf_parts(file)),
+        origin=stated_origin(file.parent),
         has_chat_template="tokenizer.chat_template" in header.values,
         licence=str(header.values.get("general.license", ""))[:60],
         problem="A GGUF file is for llama.cpp; it cannot be trained or quantized here.",
         hint="Choose the safetensors version of this model.",
     )
+
+
+def gguf_parts(file: Path) -> list[Path]:
+    """Return all parts of a GGUF file that is split into `-00001-of-0000N` and so on, else the file alone."""
+    part = _PART.fullmatch(file.name)
+    if part is None or not 1 <= int(part["of"]) <= _MOST_PARTS:
+        return [file]
+    names = (f"{part['name']}-{number:05}-of-{part['of']}.gguf" for number in range(1, int(part["of"]) + 1))
+    return [place for name in names if (place := file.with_name(name)).is_file()]
+
+
+def _is_gguf(path: Path) -> bool:
+    """By its name; the blobs of Ollama have none, so by their first bytes."""
+    if path.suffix.lower() == ".gguf":
+        return path.is_file()
+    if not path.name.startswith("sha256") or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def _pickle(folder: Path) -> str:
+    """Name the weights in the old format that could be converted, '' if there are none or the config is not sound."""
+    for name, config in ((PICKLE_INDEX, CONFIG), (PICKLE, CONFIG), (ADAPTER_PICKLE, ADAPTER_CONFIG)):
+        if (folder / name).is_file() and (folder / config).is_file():
+            return name
+    return ""
 
 
 def _shape_of_base(base_model: str) -> ModelShape:

@@ -19,7 +19,9 @@ _START_LIMIT_S = 60.0
 _DOING = {
     "model_facts": "Looking at the model",
     "listed_facts": "Looking at the model",
-    "scan": "Looking for models",
+    "describe_models": "Looking at the models",
+    "find_models": "Looking for models",
+    "verify_model": "Checking the model",
     "data_report": "Reading the data",
     "data_columns": "Reading the data",
     "data_rows": "Reading the rows",

@@ -1,9 +1,9 @@
-"""The models this window knows: folders the user listed, and what finished jobs made.
+"""The models this window knows: in folders the user listed or has watched, in caches, and what finished jobs made.
 
-Reads folders only through the inspect service, in a thread. `changed` tells whoever draws them.
+Reads models only through the inspect service, in a thread. `changed` tells whoever draws them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nicegui import Event, background_tasks, run
@@ -11,14 +11,22 @@ from nicegui import Event, background_tasks, run
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
+from desktop_app.library.folder_watch import FolderWatch
+from desktop_app.library.model_stores import model_stores
+from desktop_app.paths import model_notes_file, models_dir
 from desktop_app.services.client import Service
 from desktop_app.settings import Settings
+from desktop_app.storage.model_notes import ModelNotes
 
 _READ_TIMEOUT_S = 20.0
+_MAKING_KINDS = ("finetune", "quantize", "convert")
 
 
 class KnownModels:
-    """Facts by folder, in the order of the list: listed ones first, then those made here, newest first."""
+    """Facts by path, in the order of the list: listed ones first, then those of watched folders, then those made here.
+
+    `notes` are the user's own words about models.
+    """
 
     def __init__(self, settings: Settings, inspector: Service) -> None:
         self.settings = settings
@@ -26,12 +34,17 @@ class KnownModels:
         self.facts: dict[str, ModelFacts] = {}
         self.made_by: dict[str, str] = {}  # result folder -> name of the job that made it
         self.changed = Event[[]]()
+        self.notes = ModelNotes.read(model_notes_file())
+        self._found: dict[str, list[str]] = {}  # watched folder -> models in it
+        self._watch = FolderWatch()
+        self._left_alone: set[str] = set()
         self._being_read: set[str] = set()
 
     @property
     def paths(self) -> list[str]:
-        """All folders, without doubles."""
-        return list(dict.fromkeys([*self.settings.model_folders, *self.made_by]))
+        """All models by their folder or file, without doubles."""
+        found = (path for paths in self._found.values() for path in paths)
+        return list(dict.fromkeys([*self.settings.model_folders, *found, *self.made_by]))
 
     @property
     def unread(self) -> list[str]:
@@ -43,16 +56,61 @@ class KnownModels:
         self.settings.model_folders = list(dict.fromkeys([*self.settings.model_folders, *folders]))
         self.changed.emit()
 
-    def take(self, found: Iterable[ModelFacts]) -> None:
-        """Put models on the list whose facts are known already."""
-        models = {facts.path: facts for facts in found}
-        self.facts |= models
-        self.add(models)
+    def roots(self) -> list[str]:
+        """Return the folders that are searched: the user's, those of other programs, our own. Asks the disk."""
+        stores = [str(store.folder) for store in model_stores()] if self.settings.look_in_caches else []
+        own = [str(models_dir())] if models_dir().is_dir() else []
+        return list(dict.fromkeys([*self.settings.watched_folders, *stores, *own]))
+
+    def roots_to_search(self) -> list[str]:
+        """Return those in which something has changed, or that were not searched yet. Asks the disk."""
+        roots = self.roots()
+        changed = self._watch.changed()
+        return [root for root in roots if root in changed or (root not in self._found and root not in self._left_alone)]
+
+    def watch(self, folder: str) -> None:
+        """Search a folder from now on, and again whenever it changes."""
+        self.settings.watched_folders = list(dict.fromkeys([*self.settings.watched_folders, folder]))
+        self._left_alone.discard(folder)
+
+    def unwatch(self, folder: str) -> None:
+        """No longer search a folder; its models go off the list, their files stay."""
+        self.settings.watched_folders = [root for root in self.settings.watched_folders if root != folder]
+        self.forget_root(folder)
+
+    def forget_root(self, root: str) -> None:
+        """Take what was found below a root off the list."""
+        self._watch.forget(root)
+        self._found.pop(root, None)
+        for path in set(self.facts) - set(self.paths):
+            del self.facts[path]
+        self.changed.emit()
+
+    def take(self, root: str, models: Iterable[ModelFacts]) -> None:
+        """List models of a root that is being searched, whose facts are known already."""
+        listed = self._found.setdefault(root, [])
+        for facts in models:
+            self.facts[facts.path] = self._named(facts)
+            if facts.path not in listed:
+                listed.append(facts.path)
+        self.changed.emit()
+
+    def searched(self, root: str, paths: list[str], folders: Mapping[str, int]) -> None:
+        """Take note that a root was searched whole: what it holds, and how its folders looked."""
+        self._found[root] = paths
+        self._watch.remember(root, folders)
+        for path in set(self.facts) - set(self.paths):
+            del self.facts[path]
+        self.changed.emit()
+
+    def leave_alone(self, roots: Iterable[str]) -> None:
+        """Do not search these again by itself unless they change: the user stopped it, or it failed."""
+        self._left_alone |= set(roots)
 
     def remove(self, folder: str) -> None:
         """Take a folder off the list; its files stay where they are."""
         self.settings.model_folders = [path for path in self.settings.model_folders if path != folder]
-        if folder not in self.made_by:
+        if folder not in self.paths:
             self.facts.pop(folder, None)
         self.changed.emit()
 
@@ -61,7 +119,7 @@ class KnownModels:
         made = {
             job.result: job.name
             for job in jobs
-            if job.state is JobState.SUCCEEDED and job.kind in ("finetune", "quantize") and job.result
+            if job.state is JobState.SUCCEEDED and job.kind in _MAKING_KINDS and job.result
         }
         if made == self.made_by:
             return

@@ -1,31 +1,40 @@
-"""A search for models below some folders: one folder after the other, told as it goes, to be stopped at any time.
+"""A search for models below some folders: told as it goes, to be stopped at any time, followed by a look at each.
 
-The walk itself is the service's; here the roots are taken apart, so that there is progress to tell.
+The service does the work; what it read before and has not changed since it takes from its cache.
 """
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nicegui import Event, run
 
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
-from desktop_app.services.client import Service
+from desktop_app.services.client import CallCancelled, Service
 
 from .known_models import KnownModels
 
-_PART_TIMEOUT_S = 120.0
+_STALL_TIMEOUT_S = 60.0  # without any word
+_LOOK_TIMEOUT_S = 120.0
+_AT_ONCE = 20  # models between two rows of progress
 
 
 class ModelScan:
-    """`done` of `total` folders were searched, `found` models so far; `problem` says what could not be searched."""
+    """First folders are searched (`looked_in` so far), then `done` of `total` models are read.
+
+    `found` counts models, `place` is where it is now, `problem` says what could not be searched. A scan that is
+    `is_quiet` was not asked for by the user and need not be told when it ended well.
+    """
 
     def __init__(self, models: KnownModels, reader: Service) -> None:
         self.models = models
         self.reader = reader
         self.is_running = False
         self.is_finished = False
+        self.is_quiet = False
+        self.looked_in = 0
         self.done = 0
         self.total = 0
         self.found = 0
@@ -33,61 +42,71 @@ class ModelScan:
         self.problem = ""
         self.changed = Event[[]]()
 
-    async def run(self, roots: Sequence[str]) -> None:
-        """Search below `roots` and put what is found on the list; a second search waits for nobody and does nothing."""
+    async def run(self, roots: Sequence[str], is_quiet: bool = False) -> None:
+        """Search below `roots` and list what is found; a second search waits for nobody and does nothing."""
         if self.is_running:
             return
-        self.is_running, self.is_finished = True, False
-        self.done = self.total = self.found = 0
+        self.is_running, self.is_finished, self.is_quiet = True, False, is_quiet
+        self.looked_in = self.done = self.total = self.found = 0
         self.problem = ""
+        self.changed.emit()
         try:
-            parts = await run.io_bound(_parts, roots) or []
-            self.total = len(parts)
-            for part in parts:
-                self.place = part
-                self.changed.emit()
+            for root in roots:
+                await self._search(root)
                 if not self.is_running:
                     break
-                await self._search(part)
-                self.done += 1
         finally:
-            self.is_running, self.is_finished = False, True
+            self.models.leave_alone(roots)
+            self.is_running, self.is_finished = False, not is_quiet or bool(self.problem)
             self.changed.emit()
 
     def stop(self) -> None:
         """End the search; what was found stays."""
         self.is_running = False
-        self.reader.close()
+        if self.total == 0:
+            self.reader.cancel()
 
     def dismiss(self) -> None:
         """Forget how the last search ended."""
         self.is_finished = False
         self.changed.emit()
 
-    async def _search(self, part: str) -> None:
+    async def _search(self, root: str) -> None:
+        self.place, self.total, self.done = root, 0, 0
+        self.changed.emit()
         try:
-            answer = await run.io_bound(self.reader.call, "scan", _PART_TIMEOUT_S, roots=[part])
-        except AppError as error:
-            if self.is_running:
-                self.problem = f"{part} could not be searched: {error.message}"
+            answer = await run.io_bound(self._find, root)
+            if answer is None:
+                return  # the program ends
+            await self._describe(root, answer["models"])
+        except CallCancelled:
             return
-        facts = [ModelFacts.model_validate(item) for item in answer or ()]
-        self.found += len(facts)
-        self.models.take(facts)
+        except AppError as error:
+            self.problem = f"{root} could not be searched: {error.message}"
+            return
+        if self.is_running:
+            self.models.searched(root, [model["path"] for model in answer["models"]], answer["folders"])
 
+    def _find(self, root: str) -> Any:
+        if not os.access(root, os.R_OK):
+            self.problem = f"{root} is not there, or cannot be read."
+            return {"models": [], "folders": {root: 0}}  # watched for its coming
+        return self.reader.call("find_models", _STALL_TIMEOUT_S, on_progress=self._look_on, roots=[root])
 
-def _parts(roots: Sequence[str]) -> list[str]:
-    """Take each root apart into its subfolders; one that holds a model itself stays whole."""
-    parts: list[str] = []
-    for root in roots:
-        try:
-            with os.scandir(root) as entries:
-                names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
-        except OSError:
-            names = {}
-        holds_a_model = any(name.endswith((".gguf", ".safetensors")) or name == "config.json" for name in names)
-        below = [
-            str(Path(root) / name) for name, is_dir in sorted(names.items()) if is_dir and not name.startswith(".")
-        ]
-        parts += [root] if holds_a_model or not below else below
-    return list(dict.fromkeys(parts))
+    def _look_on(self, progress: dict[str, Any]) -> None:
+        """Called in a thread; the line on the page looks at the numbers by itself."""
+        self.looked_in = progress["done"]
+
+    async def _describe(self, root: str, models: list[dict[str, str]]) -> None:
+        self.total = len(models)
+        for start in range(0, len(models), _AT_ONCE):
+            if not self.is_running:
+                return
+            part = models[start : start + _AT_ONCE]
+            self.place = str(Path(part[0]["path"]).parent)
+            answer = await run.io_bound(self.reader.call, "describe_models", _LOOK_TIMEOUT_S, models=part)
+            facts = [ModelFacts.model_validate(item) for item in answer or ()]
+            self.done += len(part)
+            self.found += len(facts)
+            self.models.take(root, facts)
+            self.changed.emit()

@@ -27,9 +27,11 @@ from .forms.quantize_form import QuantizeForm
 from .job_ending import ending
 from .known_data import KnownData
 from .known_models import KnownModels
+from .model_scan import ModelScan
 
 JOBS_INTERVAL_S = 0.5
 MACHINE_INTERVAL_S = 1.0
+FOLDERS_INTERVAL_S = 5.0
 MACHINE_SAMPLES = 300  # five minutes
 _SAMPLE_TIMEOUT_S = 3.0
 _SAMPLE_RETRY_S = 5.0
@@ -40,7 +42,8 @@ class WindowState:
 
     `tab` is the key of the shown tab, `job_id` the job that Jobs or History shows, `model` and `data` the chosen
     paths ('' if none): all four can be bound. `jobs` are newest first, `machine` holds one sample per second.
-    `reader` is a second `inspect` for what takes long and can be stopped, `models` and `files` are what it found.
+    `reader` is a second `inspect` for what takes long and can be stopped, `models` and `files` are what it found,
+    `scan` is its search for models.
     The forms live here so that a page that is loaded again shows what was typed.
     """
 
@@ -58,6 +61,7 @@ class WindowState:
         self.sensors = sensors
         self.reader = reader or inspect
         self.models = KnownModels(settings, inspect)
+        self.scan = ModelScan(self.models, self.reader)
         self.files = KnownData(settings, self.reader)
         self.finetune_form = FinetuneForm()
         self.quantize_form = QuantizeForm()
@@ -82,6 +86,7 @@ class WindowState:
         """Begin to look at the index and at the computer; call once, before or while the server runs."""
         app.timer(JOBS_INTERVAL_S, self.look_at_jobs)
         app.timer(MACHINE_INTERVAL_S, self.look_at_machine)
+        app.timer(FOLDERS_INTERVAL_S, self.look_at_folders)
 
     def close(self) -> None:
         """End the helpers, so that no thread that waits for one keeps the program from ending."""
@@ -149,6 +154,11 @@ class WindowState:
             self.job_ended.emit(job)
             if self.settings.notifications:
                 background_tasks.create(run.io_bound(notify, *ending(job)), name=f"notify of {job.id}")
+
+    async def look_at_folders(self) -> None:
+        """Search the watched folders in which something has changed since they were searched."""
+        if not self.scan.is_running and (roots := await run.io_bound(self.models.roots_to_search)):
+            await self.scan.run(roots, is_quiet=True)
 
     async def look_at_machine(self) -> None:
         """Take one sample of the computer; after a failure wait a while, so that a broken driver costs nothing."""

@@ -1,5 +1,6 @@
 """Stands where an attached helper process would: answers at once, as told by the test."""
 
+import inspect
 import math
 import time
 from collections.abc import Callable
@@ -13,9 +14,26 @@ class FakeService:
         self.answers = answers
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
-    def call(self, method: str, timeout_s: float, **params: Any) -> Any:
+    def call(
+        self,
+        method: str,
+        timeout_s: float,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+        **params: Any,
+    ) -> Any:
         self.calls.append((method, params))
-        return self.answers[method](**params)
+        answer = self.answers[method]
+        if "progress" in inspect.signature(answer).parameters:
+
+            def progress(done: int, total: int, **more: Any) -> None:
+                if on_progress is not None:
+                    on_progress({"done": done, "total": total, **more})
+
+            params = {**params, "progress": progress}
+        return answer(**params)
+
+    def cancel(self) -> None:
+        """Every call has ended when it returns."""
 
     def close(self) -> None:
         """Nothing is held."""

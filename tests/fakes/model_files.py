@@ -1,5 +1,6 @@
 """Write model folders byte by byte, sound or broken, without any library that could correct them."""
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -116,3 +117,41 @@ def write_adapter(folder: Path, base: str, **changes: Any) -> Path:
         folder / "adapter_model.safetensors", {f"{name}A.weight": ("F32", (8, 64)), f"{name}B.weight": ("F32", (64, 8))}
     )
     return folder
+
+
+def add_to_ollama(store: Path, name: str, content: bytes) -> Path:
+    """Put a GGUF file into an Ollama store under a name HOST/NAMESPACE/MODEL/TAG; return its blob."""
+    digest = hashlib.sha256(content).hexdigest()
+    blob = store / "blobs" / f"sha256-{digest}"
+    manifest = store / "manifests" / name
+    for file, written in ((blob, content), (manifest, ollama_manifest(f"sha256:{digest}"))):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(written)
+    return blob
+
+
+def ollama_manifest(digest: str) -> bytes:
+    """Return a manifest of one model layer, as Ollama writes it."""
+    layers = [
+        {"mediaType": "application/vnd.ollama.image.template", "digest": "sha256:" + "1" * 64, "size": 10},
+        {"mediaType": "application/vnd.ollama.image.model", "digest": digest, "size": 100},
+    ]
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    return json.dumps({"schemaVersion": 2, "mediaType": kind, "layers": layers}).encode()
+
+
+def gguf_bytes(tensors: Mapping[str, tuple[int, ...]] = {"token_embd.weight": (64, 256)}, **values: object) -> bytes:
+    """Return the header of a GGUF file of version 3 with text and whole-number values; no data follows."""
+    entries = {"general.architecture": "llama", "llama.context_length": 2048, **values}
+    body = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries))
+    for key, value in entries.items():
+        body += _gguf_text(key)
+        body += struct.pack("<I", 8) + _gguf_text(value) if isinstance(value, str) else struct.pack("<II", 4, value)
+    for name, shape in tensors.items():
+        body += _gguf_text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape) + struct.pack("<IQ", 0, 0)
+    return body
+
+
+def _gguf_text(text: str) -> bytes:
+    raw = text.encode()
+    return struct.pack("<Q", len(raw)) + raw

@@ -58,7 +58,8 @@ def test_a_model_is_described_and_errors_cross_in_words(service: Callable[[str],
     write_llama(tmp_path / "models" / "lamb")
     facts = inspect.call("model_facts", 60, path=str(tmp_path / "models" / "lamb"))
     assert facts["architecture"] == "LlamaForCausalLM"
-    assert [found["name"] for found in inspect.call("scan", 60, roots=[str(tmp_path)])] == ["lamb"]
+    found = inspect.call("find_models", 60, roots=[str(tmp_path)])["models"]
+    assert [facts["name"] for facts in inspect.call("describe_models", 60, models=found)] == ["lamb"]
     with pytest.raises(ModelError, match="does not exist") as caught:
         inspect.call("model_facts", 60, path=str(tmp_path / "nothing"))
     assert "config.json" in caught.value.hint
@@ -102,31 +103,31 @@ def test_a_helper_that_hangs_is_ended_in_time_and_started_again(service: Callabl
 @posix_only
 def test_a_helper_that_dies_in_a_call_is_told_and_started_again(service: Callable[[str], Service]) -> None:
     inspect = service("inspect")
-    inspect.call("scan", 60, roots=[])
+    inspect.call("describe_models", 60, models=[])
     (helper,) = _helpers()
     helper.send_signal(signal.SIGSTOP)
     threading.Timer(0.3, helper.kill).start()
     with pytest.raises(ServiceError, match=r"ended without an answer \(exit code -9\)"):
-        inspect.call("scan", 60, roots=[])
-    assert inspect.call("scan", 60, roots=[]) == []
+        inspect.call("describe_models", 60, models=[])
+    assert inspect.call("describe_models", 60, models=[]) == []
 
 
 def test_a_helper_that_died_while_idle_is_replaced_in_silence(service: Callable[[str], Service]) -> None:
     inspect = service("inspect")
-    inspect.call("scan", 60, roots=[])
+    inspect.call("describe_models", 60, models=[])
     (helper,) = _helpers()
     helper.kill()
     running = inspect._helper
     assert running is not None
     assert wait_until(lambda: running.is_gone, 10)
-    assert inspect.call("scan", 60, roots=[]) == []
+    assert inspect.call("describe_models", 60, models=[]) == []
 
 
 def test_a_helper_that_nobody_asks_is_ended(service: Callable[[str], Service]) -> None:
     inspect = service("inspect")
     inspect._idle_s = 0.2
     for _ in range(2):
-        inspect.call("scan", 60, roots=[])
+        inspect.call("describe_models", 60, models=[])
         assert wait_until(lambda: not _helpers(), 20)
 
 
@@ -194,7 +195,7 @@ def test_a_long_call_tells_how_far_it_is_and_can_be_cancelled(
     data = tmp_path / "data.jsonl"
     data.write_bytes(b'{"prompt": "a b", "completion": "c"}\n' * 600_000)
     inspect = service("inspect")
-    inspect.call("scan", 60, roots=[])
+    inspect.call("describe_models", 60, models=[])
     told: list[dict[str, int]] = []
 
     def cancel_at_once(progress: dict[str, int]) -> None:
@@ -256,7 +257,7 @@ def test_a_helper_does_not_outlive_its_owner(tmp_path: Path) -> None:
         "import time, psutil\n"
         "from desktop_app.services.client import Service\n"
         "service = Service('inspect')\n"
-        "service.call('scan', 60, roots=[])\n"
+        "service.call('describe_models', 60, models=[])\n"
         "print(psutil.Process().children()[0].pid, flush=True)\n"
         "time.sleep(600)\n"
     )

@@ -1,4 +1,8 @@
-"""The chosen model beside the table: all facts, its folder, and what can be done with it."""
+"""The chosen model beside the table: all facts, where it comes from, the user's words, and what can be done with it."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from nicegui import run, ui
 
@@ -7,12 +11,17 @@ from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.forms.quantize_form import quantize_refusal
+from desktop_app.ui.model_filter import dependents, sources
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
 
 from .button import button, icon_button
 from .hint import hint
+from .model_words import draw_words
+
+_MOST_DEPENDENTS = 8
+_KINDS = {"bring_in": "brought in", "download": "a download", "convert": "a conversion", "finetune": "a fine-tuning"}
 
 
 class ModelPane:
@@ -20,15 +29,18 @@ class ModelPane:
 
     def __init__(self, state: WindowState) -> None:
         self.state = state
-        self._shown: tuple[ModelFacts, str] | None = None
+        self._shown: object = None
         # NOTE: not `flex flex-col`: Quasar's own class `flex` wraps, and the actions would land outside the window.
         self._pane = ui.column().classes("w-[280px] shrink-0 rule-l well h-full gap-0 no-wrap max-[999px]:w-[248px]")
         self._pane.props('role=complementary aria-label="Details"').mark("model-pane")
         self._pane.set_visibility(False)
 
-    def show(self, facts: ModelFacts | None, made_by: str) -> None:
+    def show(self, facts: ModelFacts | None) -> None:
         """Show another model, None for nothing."""
-        wanted = None if facts is None else (facts, made_by)
+        models = self.state.models
+        made_by = models.made_by.get(facts.path, "") if facts else ""
+        used_by = dependents(facts.path, models.facts.values()) if facts else []
+        wanted = None if facts is None else (facts, made_by, [other.path for other in used_by])
         if wanted == self._shown:
             return
         self._shown = wanted
@@ -38,6 +50,9 @@ class ModelPane:
             with self._pane:
                 with ui.column().classes("w-full grow min-h-0 overflow-y-auto gap-4 p-4 no-wrap"):
                     self._draw_facts(facts, made_by)
+                    self._draw_lineage(facts, made_by, used_by)
+                    self._draw_words(facts)
+                    ui.label(facts.path).classes("t-mono c-2 break-all")
                 with ui.row().classes("w-full gap-2 p-3 px-4 rule-t shrink-0 no-wrap"):
                     self._draw_actions(facts, made_by)
 
@@ -58,7 +73,46 @@ class ModelPane:
                     ui.label(name)
                 with ui.element("dd").classes("min-w-0 text-right"):
                     hint(ui.label(value).classes("truncate"), value)
-        ui.label(facts.path).classes("t-mono c-2 break-all")
+
+    def _draw_lineage(self, facts: ModelFacts, made_by: str, used_by: list[ModelFacts]) -> None:
+        """Say what the model was made from, by which job, and what was made from it; each a way there."""
+        lines: list[tuple[str, str, str, Callable[[], object] | None]] = []
+        origin = facts.origin
+        for path in sources(facts):
+            title = "Made from" if origin and origin.source == path else "Belongs to"
+            known = self.state.models.facts.get(path)
+            lines.append((title, known.name if known else Path(path).name or path, path, self._way_to(path)))
+        if origin is not None:
+            job = self.state.job(origin.job) if origin.job else None
+            name = made_by or (job.name if job else _KINDS.get(origin.kind, origin.kind))
+            lines.append(("By", name, "job", partial(self.state.open_job, origin.job) if job else None))
+        lines += [("Used by", other.name, other.path, self._way_to(other.path)) for other in used_by[:_MOST_DEPENDENTS]]
+        if len(used_by) > _MOST_DEPENDENTS:
+            lines.append(("", f"and {len(used_by) - _MOST_DEPENDENTS:,} more", "", None))
+        if not lines:
+            return
+        with ui.column().classes("w-full gap-1").mark("lineage"):
+            for title, name, mark, go in lines:
+                with ui.row().classes("w-full items-baseline gap-3 no-wrap"):
+                    ui.label(title).classes("c-3 whitespace-nowrap")
+                    ui.space()
+                    if go is None:
+                        hint(ui.label(name).classes("truncate"), name)
+                    else:
+                        way = ui.label(name).classes("truncate link").props("role=link tabindex=0")
+                        hint(way, name).on("click", go).on("keydown.enter", go).mark(f"to-{mark}")
+
+    def _way_to(self, path: str) -> Callable[[], object] | None:
+        return partial(self.state.choose_model, path) if path in self.state.models.facts else None
+
+    def _draw_words(self, facts: ModelFacts) -> None:
+        notes = self.state.models.notes
+
+        def save(tags: tuple[str, ...], note: str) -> None:
+            notes.set(facts.path, tags, note)
+            self.state.models.changed.emit()
+
+        draw_words(notes.of(facts.path), notes.all_tags, save)
 
     def _draw_actions(self, facts: ModelFacts, made_by: str) -> None:
         tune = button("Fine-tune", kind="primary", on_click=lambda: self._open(facts, "finetune"))
@@ -69,7 +123,7 @@ class ModelPane:
                 hint(action, refusal)
         ui.space()
         icon_button("o_folder_open", "Show the folder", lambda: self._reveal(facts.path))
-        if not made_by:
+        if facts.path in self.state.settings.model_folders:
             icon_button("o_playlist_remove", "Remove from the list; its files stay", lambda: self._remove(facts)).mark(
                 "remove-model"
             )
@@ -94,8 +148,6 @@ def _facts(facts: ModelFacts, made_by: str) -> list[tuple[str, str]]:
     shape = facts.shape
     pairs = [
         ("Kind", "" if facts.problem and not facts.architecture else kind_text(facts, made_by)),
-        ("Made by", made_by),
-        ("Belongs to", facts.base_model),
         ("Architecture", facts.architecture),
         ("Parameters", count_text(facts.parameters)),
         ("Type", number_type_text(facts)),

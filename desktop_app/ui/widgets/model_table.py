@@ -1,4 +1,4 @@
-"""The table of models: sortable, filtered by a text, one row chosen by click or Enter."""
+"""The table of models: sortable, one row chosen by click or Enter."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.storage.model_notes import ModelNote
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.wording import size_text
 
@@ -36,7 +37,8 @@ _BESIDE_A_PANE = ("name", "about", "parameters", "type", "size")
 _NAME = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
   <span v-if="props.row.problem" class="dot c-bad" role="img" aria-label="has a problem"></span>
   <span class="truncate cursor-pointer" tabindex="0" role="button" :title="props.row.path"
-    @keydown.enter="$parent.$emit('choose', props.row.path)">{{ props.value }}</span></div></q-td>"""
+    @keydown.enter="$parent.$emit('choose', props.row.path)">{{ props.value }}</span>
+  <span v-for="tag in props.row.tags" :key="tag" class="tag t-small c-3 truncate">{{ tag }}</span></div></q-td>"""
 _ABOUT = """<q-td :props="props"><div class="truncate" :class="props.row.problem ? 'c-bad' : 'c-2'"
   :title="props.value">{{ props.value }}</div></q-td>"""
 
@@ -47,16 +49,24 @@ class ModelTable:
     def __init__(self, on_choose: Callable[[str], object]) -> None:
         self._table = ui.table(rows=[], columns=_COLUMNS, row_key="path").classes("grow min-w-0 overflow-auto")
         self._table.mark("models")
-        self._table.props["no-data-label"] = "No model has this in its name or facts."
         self._table.add_slot("body-cell-name", _NAME)
         self._table.add_slot("body-cell-about", _ABOUT)
         self._table.on("row-click", lambda event: on_choose(_row(event)["path"]), [[], ["path"], None])
         self._table.on("choose", lambda event: on_choose(str(event.args)))
 
-    def show(self, models: Iterable[ModelFacts], made_by: Mapping[str, str], chosen: str, is_busy: bool) -> None:
+    def show(
+        self,
+        models: Iterable[ModelFacts],
+        made_by: Mapping[str, str],
+        notes: Mapping[str, ModelNote],
+        chosen: str,
+        is_busy: bool,
+    ) -> None:
         """Show these models and mark the chosen one; `is_busy`: more are being read."""
         self._table.props["loading"] = is_busy
-        rows = [_model_row(facts, made_by.get(facts.path, "")) for facts in models]
+        none = ModelNote()
+        rows = [_model_row(facts, made_by.get(facts.path, ""), notes.get(facts.path, none)) for facts in models]
+        self._table.set_visibility(bool(rows) or is_busy)
         if rows != self._table.rows:
             self._table.rows = rows
         self._table.selected = [row for row in rows if row["path"] == chosen]
@@ -64,15 +74,12 @@ class ModelTable:
         if columns != self._table.columns:
             self._table.columns = columns
 
-    def search(self, text: str) -> None:
-        """Show only rows that have `text` somewhere."""
-        self._table.filter = text
 
-
-def _model_row(facts: ModelFacts, made_by: str) -> dict[str, Any]:
+def _model_row(facts: ModelFacts, made_by: str, note: ModelNote) -> dict[str, Any]:
     return {
         "path": facts.path,
         "name": facts.name,
+        "tags": list(note.tags),
         "about": short_problem(facts) or facts.architecture,
         "problem": facts.problem,
         "parameters": facts.parameters,

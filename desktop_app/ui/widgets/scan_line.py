@@ -6,6 +6,8 @@ from desktop_app.ui.model_scan import ModelScan
 
 from .button import button, icon_button
 
+_LOOK_S = 0.3
+
 
 class ScanLine:
     """Takes no room while there is nothing to tell."""
@@ -20,13 +22,15 @@ class ScanLine:
                 self._close = icon_button("o_close", "Dismiss", scan.dismiss)
             self._bar = ui.linear_progress(0, show_value=False, size="4px").props('aria-label="Search for models"')
         scan.changed.subscribe(self._show)
+        ui.timer(_LOOK_S, lambda: self._show() if scan.is_running else None)
         self._show()
 
     def _show(self) -> None:
         scan = self.scan
-        self._place.set_visibility(scan.is_running or scan.is_finished)
+        self._place.set_visibility((scan.is_running and not scan.is_quiet) or scan.is_finished)
         models = f"{scan.found:,} {'model' if scan.found == 1 else 'models'}"
-        self._text.set_text(f"Searching: {models} so far" if scan.is_running else f"{models} found")
+        searching = f"Searching: {scan.looked_in:,} folders so far" if not scan.total else f"Reading: {models} so far"
+        self._text.set_text(searching if scan.is_running else f"{models} found")
         self._where.set_text(scan.place if scan.is_running else scan.problem)
         self._bar.set_visibility(scan.is_running)
         self._bar.value = scan.done / scan.total if scan.total else 0

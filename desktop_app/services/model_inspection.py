@@ -1,0 +1,102 @@
+"""What the inspect service does with models: find them, describe them, recompute their checksums.
+
+Facts that were read before are taken from a cache as long as nothing in the model's folder has changed.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from desktop_app import __version__
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.library import model_folder
+from desktop_app.library.catalogue import find_models
+from desktop_app.library.model_config import CONFIG
+from desktop_app.library.native_architectures import TRANSFORMERS_VERSION
+from desktop_app.library.stamp import MISSING, model_stamp
+from desktop_app.paths import model_cache_file
+from desktop_app.storage.model_cache import ModelCache
+
+# Facts of another version may lack what this one tells.
+_VERSION = hashlib.sha256(
+    f"{__version__} {TRANSFORMERS_VERSION} {ModelFacts.model_json_schema()}".encode()
+).hexdigest()[:16]
+
+
+def model_facts(path: str) -> dict[str, Any]:
+    """Describe one model; the answer is a ModelFacts.
+
+    Raises:
+        ModelError: as `library.model_folder.model_facts`.
+    """
+    return model_folder.model_facts(Path(path)).model_dump(mode="json")
+
+
+def listed_facts(path: str) -> dict[str, Any]:
+    """Describe one model for a list, what is wrong with it included; the answer is a ModelFacts."""
+    return describe_models([{"path": path}])[0]
+
+
+def describe_models(models: list[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Describe models for a list; each has a `path`, and what was found out about it: `name` and `store`."""
+    cache = ModelCache(model_cache_file())
+    known = cache.facts(model["path"] for model in models)
+    new: dict[str, tuple[str, str]] = {}
+    answer = []
+    for model in models:
+        path = model["path"]
+        stamp, text = known.get(path, (MISSING, ""))
+        facts = _from_cache(text, stamp, path)
+        if facts is None:
+            facts = model_folder.listed_facts(Path(path))
+            if now := _stamp(facts):
+                new[path] = (now, facts.model_dump_json())
+        named = {name: value for name in ("name", "store") if (value := model.get(name, ""))}
+        answer.append(facts.model_copy(update=named).model_dump(mode="json"))
+    if new:
+        cache.keep_facts(new)
+    return answer
+
+
+def find(roots: list[str], progress: Callable[..., None]) -> dict[str, Any]:
+    """Find the models below some folders, without reading any.
+
+    The answer holds `models`, each with path, name and store, and `folders`: those that were looked at, with
+    their times of change in nanoseconds.
+    """
+    visited: dict[Path, int] = {}
+    models = []
+    for found in find_models([Path(root) for root in roots], visited):
+        if found is not None:
+            models.append({"path": str(found.path), "name": found.name, "store": found.store})
+        progress(len(visited), 0, found=len(models))
+    return {"models": models, "folders": {str(folder): changed for folder, changed in visited.items()}}
+
+
+def _from_cache(text: str, stamp: str, path: str) -> ModelFacts | None:
+    if not text:
+        return None
+    try:
+        facts = ModelFacts.model_validate_json(text)
+    except ValueError:
+        return None
+    return facts if facts.path == path and stamp == _stamp(facts) else None
+
+
+def _stamp(facts: ModelFacts) -> str:
+    """Stamp a model as it is now; an adapter also changes with the config of its base."""
+    stamp = model_stamp(Path(facts.path))
+    if stamp == MISSING:
+        return MISSING
+    base = Path(facts.base_model) if facts.base_model else None
+    of_base = model_stamp(base / CONFIG) if base is not None and base.is_absolute() else ""
+    return f"{_VERSION} {stamp} {of_base}"
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "model_facts": model_facts,
+    "listed_facts": listed_facts,
+    "describe_models": describe_models,
+    "find_models": find,
+}
