@@ -22,6 +22,8 @@ PROMPTS = ("prompt", "question", "instruction", "query", "input")
 COMPLETIONS = ("completion", "response")
 _QUESTIONS = ("question", "query", "prompt", "instruction", "input", "user", "human", "source", "problem")
 _ANSWERS = ("answer", "response", "completion", "output", "assistant", "target", "solution", "reply")
+ALPACA_INPUTS = ("input", "context")  # the second is that of Dolly
+ALPACA_ANSWERS = ("output", "response")
 _TEXTS = ("text", "content", "document")
 _NO_TEXT = ("id", "uuid", "url", "source", "lang", "language", "category", "label", "split", "title")
 _SHOWN_COLUMNS = 30
@@ -70,9 +72,10 @@ def find_layout(
 
 def chat_column(row: Mapping[str, Any]) -> str:
     """Name the column that holds a list of turns; '' if none does."""
-    names = [name for name in CHAT_COLUMNS if name in row]
-    names += [name for name in row if name not in ("prompt", "chosen", "rejected", *COMPLETIONS)]
-    return next((name for name in names if _turn_style(row[name])), "")
+    known = [name for name in CHAT_COLUMNS if name in row]
+    names = known + [name for name in row if name not in ("prompt", "chosen", "rejected", *COMPLETIONS)]
+    found = next((name for name in names if _turn_style(row[name])), "")
+    return found or next((name for name in known if _is_talk(row[name])), "")
 
 
 def answer_columns(row: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -152,23 +155,33 @@ def _kto(row: Mapping[str, Any]) -> _Guess | None:
 
 def _messages(row: Mapping[str, Any]) -> _Guess | None:
     name = chat_column(row)
-    if not name or _turn_style(row[name]) != "role":
+    style = _turn_style(row[name]) if name else ""
+    if not name or style == "from":
         return None
-    return _Guess("messages", f"The column {name!r} holds lists of {{role, content}}")
+    held = {
+        "role": "lists of {role, content}",
+        "input": "lists of {input, output}",
+        "": "questions and answers in turn",
+    }
+    return _Guess("messages", f"The column {name!r} holds {held[style]}", _with_system(row, ()))
 
 
 def _sharegpt(row: Mapping[str, Any]) -> _Guess | None:
     name = chat_column(row)
     if not name or _turn_style(row[name]) != "from":
         return None
-    return _Guess("sharegpt", f"The column {name!r} holds lists of {{from, value}}")
+    return _Guess("sharegpt", f"The column {name!r} holds lists of {{from, value}}", _with_system(row, ()))
 
 
 def _alpaca(row: Mapping[str, Any]) -> _Guess | None:
-    if not {"instruction", "output"} <= set(row):
+    answer = next((name for name in ALPACA_ANSWERS if name in row), "")
+    if "instruction" not in row or not answer or isinstance(row["instruction"], list):
         return None
-    also = ", 'input'" if "input" in row else ""
-    return _Guess("alpaca", f"There are the columns 'instruction'{also} and 'output'")
+    more = next((name for name in ALPACA_INPUTS if name in row), "")
+    if answer != "output" and not more:
+        return None
+    also = f", {more!r}" if more else ""
+    return _Guess("alpaca", f"There are the columns 'instruction'{also} and {answer!r}", _with_system(row, ()))
 
 
 def _prompt_completion(row: Mapping[str, Any]) -> _Guess | None:
@@ -227,12 +240,19 @@ _GUESSES = {
 
 
 def _turn_style(value: Any) -> str:
-    """Say how a list names its speakers: 'role', 'from' or '' if it is no list of turns."""
+    """Say how a list names its speakers: 'role', 'from', 'input' (for input and output), '' if it is no such list."""
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return ""
     if "role" in value[0]:
         return "role"
-    return "from" if "from" in value[0] and "value" in value[0] else ""
+    if {"from", "value"} <= value[0].keys():
+        return "from"
+    return "input" if {"input", "output"} <= value[0].keys() else ""
+
+
+def _is_talk(value: Any) -> bool:
+    """Whether this is a list of texts said in turn, question and answer."""
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value)
 
 
 def _no_layout(layout: str, columns: tuple[str, ...], file_name: str) -> DataError:

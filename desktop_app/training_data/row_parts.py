@@ -6,7 +6,7 @@ from typing import Any
 
 from desktop_app.domain.data_report import Turn
 
-from .layout import FoundLayout, answer_columns, chat_column, prompt_column
+from .layout import ALPACA_ANSWERS, ALPACA_INPUTS, FoundLayout, answer_columns, chat_column, prompt_column
 from .strict_json import shown
 from .transcript import is_transcript, transcript_turns
 from .turns import RowProblem, filled, optional, read_turns, whole
@@ -59,10 +59,12 @@ def _with_system(row: Mapping[str, Any], layout: FoundLayout, turns: list[Turn])
 
 
 def _alpaca(row: Mapping[str, Any], layout: FoundLayout) -> Parts:
-    instruction, more = filled(row, "instruction"), optional(row, "input")
+    instruction = filled(row, "instruction")
+    more = optional(row, next((name for name in ALPACA_INPUTS if name in row), "input"))
+    output = next((name for name in ALPACA_ANSWERS if name in row), "output")
     question = f"{instruction}\n\n{more}" if more else instruction
     asked = [*_history(row), Turn(role="user", text=question)]
-    answer = Turn(role="assistant", text=filled(row, "output"))
+    answer = Turn(role="assistant", text=filled(row, output))
     return Parts(tuple(_with_system(row, layout, [*asked, answer])))
 
 
@@ -112,7 +114,7 @@ def _preference(row: Mapping[str, Any], layout: FoundLayout) -> Parts:
         prompt, chosen, rejected = chosen[:count], chosen[count:], rejected[count:]
     if not prompt:
         raise RowProblem("holds two answers and no prompt")
-    if not chosen or not rejected:
+    if not chosen or not rejected or chosen == rejected:
         raise RowProblem("the chosen and the rejected answer are the same")
     prompt = _with_system(row, layout, prompt)
     return Parts((*prompt, *chosen), len(prompt), tuple(rejected))

@@ -5,9 +5,10 @@ Wrong encoding (UTF-8 that was read as Windows-1252), tokens of a chat template,
 
 import re
 
-_MOJIBAKE = re.compile(
-    "Ã[\u0080-\u00bf\u0152-\u0178\u2018-\u2122]|â€[\u0080-\u00bf\u0152-\u0178\u2018-\u2122]|Â[\u00a0-\u00bf]|ï»¿|\ufffd"
-)
+# What the bytes 0x80 to 0xBF, which follow the first of a character in UTF-8, become when read as Windows-1252.
+_FOLLOWING = "[\u0080-\u00bf\u0152-\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2122\u20ac]"
+_SURE = re.compile(f"Ã{_FOLLOWING}|â€{_FOLLOWING}|Â[\u00a0-\u00bf]|ï»¿|ðŸ{_FOLLOWING}|\ufffd")
+_LIKELY = re.compile(f"[ÅÎÏÐÑ×ØÙÚÛ]{_FOLLOWING}|[à-ï]{_FOLLOWING}{{2}}")
 _TEMPLATE_TOKEN = re.compile(
     r"<\|(?:im_start|im_end|endoftext|eot_id|begin_of_text|end_of_text|start_header_id|end_header_id|user|assistant"
     r"|system|end)\|>(?:\w+\n)?|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?s>|<bos>|<eos>"
@@ -25,17 +26,24 @@ _UNDEFINED = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
 
 def is_mojibake(text: str) -> bool:
     """Whether a text was probably read in the wrong encoding."""
-    return not text.isascii() and _MOJIBAKE.search(text) is not None
+    if text.isascii():
+        return False
+    if _SURE.search(text):
+        return True
+    # One can be meant, such as an é before a quote and dots. Three in a text that can be mended whole cannot.
+    return len(_LIKELY.findall(text)) > 2 and _as_it_was(text) is not None
 
 
 def without_mojibake(text: str) -> str:
     """Return the text as it was before it was read as Windows-1252; unchanged where that cannot be told for sure."""
-    if not is_mojibake(text):
-        return text
+    return _as_it_was(text) or text if is_mojibake(text) else text
+
+
+def _as_it_was(text: str) -> str | None:
     try:
         return b"".join(map(_byte, text)).decode("utf-8")
     except (UnicodeEncodeError, UnicodeDecodeError):
-        return text
+        return None
 
 
 def _byte(character: str) -> bytes:

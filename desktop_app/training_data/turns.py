@@ -48,8 +48,22 @@ def read_turns(value: Any, column: str) -> list[Turn]:
     """
     if not isinstance(value, list) or not value:
         raise RowProblem(f"{column!r} holds {shown(value)}, not a list of turns")
-    turns = [_turn(item, f"turn {number} of {column!r}") for number, item in enumerate(value, 1)]
+    turns = [_turn(item, f"turn {number} of {column!r}") for number, item in enumerate(_told_apart(value), 1)]
     return [turn for turn in turns if turn is not None]
+
+
+def _told_apart(value: list[Any]) -> list[Any]:
+    """Write lists without speakers as turns: texts in turn, and pairs of input and output."""
+    if all(isinstance(item, str) for item in value):
+        return [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(value)]
+    if isinstance(value[0], dict) and {"input", "output"} <= value[0].keys():
+        pairs = [item if isinstance(item, dict) else {} for item in value]
+        return [
+            {"role": role, "content": pair.get(name)}
+            for pair in pairs
+            for role, name in (("user", "input"), ("assistant", "output"))
+        ]
+    return value
 
 
 def tools_of(row: Mapping[str, Any]) -> str:

@@ -14,106 +14,14 @@ from hypothesis import strategies as st
 
 from desktop_app.errors import DataError
 from desktop_app.training_data.examples import read_examples
+from tests.fakes.damaged_files import BAD_ROWS, REFUSED
 
 _GOOD = b'{"question": "q", "answer": "a"}\n'
-_CSV = b"question,answer\nq,a\n"
-_LIMIT = 8 * 1024 * 1024
 
 
-def _after(rows: int, bad: bytes, more: bytes = _GOOD) -> bytes:
-    return _GOOD * rows + bad + b"\n" + more
-
-
-# name of the file, content, good rows, and of the first bad row: line, byte offset, part of the reason
-_BAD_ROWS: dict[str, tuple[str, bytes, int, int, int, str]] = {
-    "line 7 is cut": ("a.jsonl", _after(6, b'{"question": "q", '), 7, 7, 6 * 33, "not JSON: Expecting"),
-    "no JSON": ("a.jsonl", _after(2, b"hello"), 3, 3, 66, "not JSON: Expecting value at column 1"),
-    "two values in a line": ("a.jsonl", _after(0, _GOOD.strip() * 2), 1, 1, 0, "Extra data at column 33"),
-    "trailing comma": ("a.jsonl", _after(1, b'{"question": "q", "answer": "a",}'), 2, 2, 33, "not JSON"),
-    "single quotes": ("a.jsonl", _after(1, b"{'question': 'q'}"), 2, 2, 33, "not JSON"),
-    "a list": ("a.jsonl", _after(1, b"[1, 2, 3]"), 2, 2, 33, "holds a list, not an object"),
-    "a number": ("a.jsonl", _after(1, b"12"), 2, 2, 33, "holds 12, not an object"),
-    "null": ("a.jsonl", _after(1, b"null"), 2, 2, 33, "holds null"),
-    "NaN": ("a.jsonl", _after(1, b'{"question": "q", "answer": NaN}'), 2, 2, 33, "NaN is no JSON number"),
-    "Infinity": ("a.jsonl", _after(1, b'{"question": "q", "answer": -Infinity}'), 2, 2, 33, "-Infinity is no JSON"),
-    "1e999": ("a.jsonl", _after(1, b'{"question": "q", "answer": 1e999}'), 2, 2, 33, "1e999 is too large"),
-    "5,000 digits": (
-        "a.jsonl",
-        _after(1, b'{"question": ' + b"7" * 5000 + b"}"),
-        2,
-        2,
-        33,
-        "a number with 5000 digits",
-    ),
-    "key twice": ("a.jsonl", _after(1, b'{"question": "q", "question": "r"}'), 2, 2, 33, "'question' stands twice"),
-    "nested too deeply": ("a.jsonl", _after(1, b"[" * 100_000), 2, 2, 33, "nested too deeply"),
-    "Windows-1252": ("a.jsonl", _after(1, b'{"question": "caf\xe9"}'), 2, 2, 33, "byte 0xE9 at byte offset 50 is not"),
-    "NUL bytes": ("a.jsonl", _after(1, b"\0" * 12), 2, 2, 33, "not JSON"),
-    "raw control character": ("a.jsonl", _after(1, b'{"question": "a\x07b"}'), 2, 2, 33, "Invalid control character"),
-    "half a surrogate pair": (
-        "a.jsonl",
-        _after(1, b'{"question": "\\ud800", "answer": "a"}'),
-        2,
-        2,
-        33,
-        "half of a surrogate pair",
-    ),
-    "line over 8 MB": ("a.jsonl", _after(1, b'{"question": "' + b"x" * _LIMIT + b'"}'), 2, 2, 33, "longer than 8 MB"),
-    "last line over 8 MB": ("a.jsonl", _GOOD + b"y" * (_LIMIT + 9), 1, 2, 33, "longer than 8 MB"),
-    "empty answer": ("a.jsonl", _after(1, b'{"question": "q", "answer": "  "}'), 2, 2, 33, "'answer' is empty"),
-    "missing column": ("a.jsonl", _after(1, b'{"question": "q"}'), 2, 2, 33, "has no column 'answer'"),
-    "an answer that is a list": ("a.jsonl", _after(1, b'{"question": "q", "answer": [1]}'), 2, 2, 33, "not an object"),
-    "an answer that is true": ("a.jsonl", _after(1, b'{"question": "q", "answer": true}'), 2, 2, 33, "holds True"),
-    "row of a JSON list": ("a.json", b'[\n{"question": "q", "answer": "a"},\n 7]', 1, 3, 37, "holds 7, not an object"),
-    "NaN in a JSON list": (
-        "a.json",
-        b'[{"question": NaN},\n{"question": "q", "answer": "a"}]',
-        1,
-        1,
-        1,
-        "NaN is no JSON number",
-    ),
-    "too many fields": ("a.csv", _CSV + b"q,a,b\n" + b"q,a\n", 2, 3, 20, "has 3 fields where the first line names 2"),
-    "too few fields": ("a.csv", _CSV + b"q\n" + b"q,a\n", 2, 3, 20, "has 1 fields"),
-    "quote never closed": ("a.csv", _CSV + b'"q,a\n' + b"q,a\n" * 3, 4, 3, 20, "a quote is opened and never closed"),
-    "text after a quote": ("a.csv", _CSV + b'"q"x,a\n' + b"q,a\n", 2, 3, 20, "not CSV"),
-    "NUL in CSV": ("a.csv", _CSV + b"q\0,a\n" + b"q,a\n", 2, 3, 20, "holds a NUL byte"),
-    "Windows-1252 in CSV": ("a.csv", _CSV + b"q\xfc,a\n" + b"q,a\n", 2, 3, 20, "in Windows-1252 it would be 'ü'"),
-    "empty field": ("a.csv", _CSV + b"q,\n" + b"q,a\n", 2, 3, 20, "'answer' is empty"),
-    "Windows-1252 in text": ("a.txt", b"one\n\ntw\xf6\n\nthree\n", 1, 3, 5, "byte 0xF6 at byte offset 7"),
-    "no answer": (
-        "a.jsonl",
-        b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
-        b'{"messages": [{"role": "user", "content": "q"}]}\n',
-        1,
-        2,
-        88,
-        "holds no answer",
-    ),
-    "unknown speaker": (
-        "a.jsonl",
-        b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
-        b'{"messages": [{"role": "king", "content": "q"}]}\n',
-        1,
-        2,
-        88,
-        "turn 1 of 'messages' is said by the text 'king'",
-    ),
-    "a picture": (
-        "a.jsonl",
-        b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
-        b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}\n',
-        1,
-        2,
-        88,
-        "a block of the kind 'image'",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", _BAD_ROWS)
+@pytest.mark.parametrize("case", BAD_ROWS)
 def test_a_bad_row_is_named_and_spoils_no_other(tmp_path: Path, case: str) -> None:
-    name, content, good, line, byte_offset, reason = _BAD_ROWS[case]
+    name, content, good, line, byte_offset, reason = BAD_ROWS[case]
     file = tmp_path / name
     file.write_bytes(content)
     examples = read_examples(file)
@@ -126,43 +34,9 @@ def test_a_bad_row_is_named_and_spoils_no_other(tmp_path: Path, case: str) -> No
         list(read_examples(file, bad_rows="stop"))
 
 
-_REFUSED: dict[str, tuple[str, bytes, str]] = {
-    "empty": ("a.jsonl", b"", "a.jsonl is empty"),
-    "blank": ("a.jsonl", b"\n \n\r\n", "nothing but blank lines"),
-    "byte order mark only": ("a.txt", b"\xef\xbb\xbf", "nothing but blank lines"),
-    "UTF-16": ("a.jsonl", _GOOD.decode().encode("utf-16"), "written in UTF-16"),
-    "UTF-16, big end first": ("a.csv", b"\xfe\xff" + _CSV.decode().encode("utf-16-be"), "written in UTF-16"),
-    "UTF-16 without mark": ("a.jsonl", _GOOD.decode().encode("utf-16-le"), "looks like UTF-16"),
-    "UTF-32": ("a.jsonl", _GOOD.decode().encode("utf-32"), "written in UTF-32"),
-    "binary": ("a.jsonl", bytes(range(256)) * 40, "is a binary file"),
-    "zeros": ("a.txt", b"\0" * 4096, "is a binary file"),
-    "Excel": ("a.csv", b"PK\x03\x04" + b"x" * 100, "Excel"),
-    "gzip": ("a.jsonl", b"\x1f\x8b\x08\0" + b"x" * 100, "gzip"),
-    "unknown ending": ("a.xyz", b"some text\n", "files ending in .xyz"),
-    "no Parquet": ("a.parquet", b"question,answer\n", "no Parquet file"),
-    "Parquet cut off": ("a.parquet", b"PAR1" + b"x" * 100, "cannot be read as Parquet"),
-    "empty list": ("a.json", b"[]", "holds no rows"),
-    "list of numbers": ("a.json", b"[1, 2, 3]", "first problem is line 1"),
-    "list of texts": ("a.json", b'["a", "b"]', "holds the text 'a', not an object"),
-    "list cut off": ("a.json", b'[{"question": "q", "answer": "a"},\n{"question": "q"', "line 2 (byte offset 51)"),
-    "comma before the end": ("a.json", b'[{"question": "q", "answer": "a"},\n]', "line 2 (byte offset 35): a row is"),
-    "comma missing": ("a.json", b'[{"question": "q"}\n {"question": "r"}]', "line 2 (byte offset 20): ',' or ']'"),
-    "more after the list": (
-        "a.json",
-        b'[{"question": "q", "answer": "a"}]\n{}',
-        "line 2 (byte offset 35): there is more",
-    ),
-    "list in Windows-1252": ("a.json", b'[{"question": "q"},\n{"question": "\xe4"}]', "0xE4 at byte offset 34"),
-    "object without rows": ("a.json", b'{\n"name": "x",\n"size": 3\n}', "its keys are name, size"),
-    "no column names": ("a.csv", b"question,question\nq,a\n", "'question' stands twice"),
-    "only column names": ("a.csv", b"question,answer\n", "holds no rows"),
-    "every row broken": ("a.jsonl", b'{"a\n' * 3 + b"x\n", "line 1 (byte offset 0)"),
-}
-
-
-@pytest.mark.parametrize("case", _REFUSED)
+@pytest.mark.parametrize("case", REFUSED)
 def test_a_file_that_cannot_be_used_is_refused_in_words(tmp_path: Path, case: str) -> None:
-    name, content, message = _REFUSED[case]
+    name, content, message = REFUSED[case]
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(DataError) as caught:

@@ -1,170 +1,54 @@
 """Every layout people's files come in, written here from a seed, read back turn by turn."""
 
-import csv
-import io
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from desktop_app.domain.data_choice import DataChoice
 from desktop_app.errors import DataError
+from desktop_app.training_data.example import Example
 from desktop_app.training_data.examples import read_examples
 from desktop_app.training_data.report import data_report
+from tests.fakes.damaged_files import BAD_ROWS, REFUSED
+from tests.fakes.data_cases import LAYOUTS, LayoutCase, Said, document, pairs
 
-Pair = tuple[str, str]
-_WORDS = [
-    "tree",
-    "brücke",
-    "日本",
-    "red",
-    "seven",
-    "\u2028",
-    'say "so"',
-    "a,b",
-    "x;y",
-    "line\nbreak",
-    "🙂",
-    "tab\there",
-]
+_ROOT = Path(__file__).resolve().parents[3]
+_WORDS = ["tree", "brücke", "日本", "red", "seven", "\u2028"]
 
 
-def _pairs(seed: int, count: int = 30) -> list[Pair]:
-    rng = random.Random(seed)
-    return [
-        (f"q{number} " + " ".join(rng.choices(_WORDS, k=4)) + "?", " ".join(rng.choices(_WORDS, k=5)) + f" a{number}")
-        for number in range(count)
-    ]
+def _jsonl(rows: list[Any]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def _jsonl(rows: list[Any], end: str = "\n", last: str = "\n") -> bytes:
-    return (end.join(json.dumps(row, ensure_ascii=False) for row in rows) + last).encode()
+def _qa(found: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"question": question, "answer": answer} for question, answer in found]
 
 
-def _csv(rows: list[dict[str, str]], delimiter: str = ",") -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), delimiter=delimiter, lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
+def _said(example: Example) -> Said:
+    said: Said = [(turn.role, turn.calls or turn.text) for turn in example.turns]
+    said += [("rejected", turn.text) for turn in example.rejected]
+    return said + [("label", "good" if example.label else "bad")] * (example.label is not None)
 
 
-def _parquet(rows: list[Any]) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=7)
-    return out.getvalue()
-
-
-def _messages(question: str, answer: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
-
-
-def _sharegpt(question: str, answer: str) -> dict[str, Any]:
-    return {"conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]}
-
-
-def _blocks(question: str, answer: str) -> dict[str, Any]:
-    return {
-        "messages": [
-            {
-                "role": "user",
-                "content": [{"type": "text", "text": question[:3]}, {"type": "text", "text": question[3:]}],
-            },
-            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
-        ]
-    }
-
-
-def _named(question: str, answer: str) -> Callable[[list[Pair]], list[dict[str, str]]]:
-    return lambda pairs: [{question: one, answer: two} for one, two in pairs]
-
-
-_qa = _named("question", "answer")
-_LAYOUTS: dict[str, tuple[str, str, Callable[[list[Pair]], bytes]]] = {
-    "messages": ("a.jsonl", "messages", lambda p: _jsonl([_messages(*x) for x in p])),
-    "messages in blocks": ("a.jsonl", "messages", lambda p: _jsonl([_blocks(*x) for x in p])),
-    "messages in conversations": (
-        "a.jsonl",
-        "messages",
-        lambda p: _jsonl([{"conversations": _messages(*x)["messages"], "id": "7"} for x in p]),
-    ),
-    "messages in Parquet": ("a.parquet", "messages", lambda p: _parquet([_messages(*x) for x in p])),
-    "sharegpt": ("a.json", "sharegpt", lambda p: json.dumps([_sharegpt(*x) for x in p]).encode()),
-    "sharegpt, lines in a .json": ("a.json", "sharegpt", lambda p: _jsonl([_sharegpt(*x) for x in p])),
-    "preference pairs": (
-        "a.json",
-        "preference",
-        lambda p: json.dumps(
-            [
-                {
-                    "conversations": [{"from": "human", "value": one}],
-                    "chosen": {"from": "gpt", "value": two},
-                    "rejected": {"from": "gpt", "value": "no"},
-                }
-                for one, two in p
-            ]
-        ).encode(),
-    ),
-    "prompt, chosen, rejected": (
-        "a.jsonl",
-        "preference",
-        lambda p: _jsonl([{"prompt": one, "chosen": two, "rejected": "no"} for one, two in p]),
-    ),
-    "alpaca": (
-        "a.json",
-        "alpaca",
-        lambda p: json.dumps(
-            [{"instruction": one, "input": "", "output": two} for one, two in p], indent=2, ensure_ascii=False
-        ).encode(),
-    ),
-    "alpaca under data": (
-        "a.json",
-        "alpaca",
-        lambda p: json.dumps(
-            {"version": "1", "data": [{"instruction": one, "output": two} for one, two in p], "count": 3}
-        ).encode(),
-    ),
-    "prompt and completion": ("a.jsonl", "prompt_completion", lambda p: _jsonl(_named("prompt", "completion")(p))),
-    "prompt and response": ("a.parquet", "prompt_completion", lambda p: _parquet(_named("prompt", "response")(p))),
-    "prompt and completion as turns": (
-        "a.jsonl",
-        "prompt_completion",
-        lambda p: _jsonl(
-            [{"prompt": m["messages"][:1], "completion": m["messages"][1:]} for m in (_messages(*x) for x in p)]
-        ),
-    ),
-    "question and answer": ("a.jsonl", "columns", lambda p: _jsonl(_qa(p))),
-    "CRLF": ("a.jsonl", "columns", lambda p: _jsonl(_qa(p), end="\r\n")),
-    "CR": ("a.jsonl", "columns", lambda p: _jsonl(_qa(p), end="\r", last="\r")),
-    "no final newline, blank lines": ("a.jsonl", "columns", lambda p: _jsonl(_qa(p), end="\n\n", last="")),
-    "byte order mark": ("a.jsonl", "columns", lambda p: b"\xef\xbb\xbf" + _jsonl(_qa(p))),
-    "byte order mark, JSON": ("a.json", "columns", lambda p: b"\xef\xbb\xbf" + json.dumps(_qa(p)).encode()),
-    "a list in a .jsonl": ("a.jsonl", "columns", lambda p: json.dumps(_qa(p)).encode()),
-    "CSV": ("a.csv", "columns", lambda p: _csv(_qa(p))),
-    "CSV with semicolons": ("a.csv", "columns", lambda p: _csv(_qa(p), ";")),
-    "CSV with tabs": ("a.csv", "columns", lambda p: _csv(_qa(p), "\t")),
-    "TSV": ("a.tsv", "columns", lambda p: _csv(_named("Question ", "ANSWER")(p), "\t")),
-    "two columns of any name": ("a.csv", "columns", lambda p: _csv(_named("frage", "antwort")(p))),
-}
-
-
-@pytest.mark.parametrize("case", _LAYOUTS)
+@pytest.mark.parametrize("case", LAYOUTS, ids=lambda case: case.name)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_layout_gives_the_same_turns(tmp_path: Path, case: str, seed: int) -> None:
-    name, layout, write = _LAYOUTS[case]
-    pairs = _pairs(seed)
-    file = tmp_path / name
-    file.write_bytes(write(pairs))
+def test_every_layout_gives_the_turns_that_were_written(tmp_path: Path, case: LayoutCase, seed: int) -> None:
+    file = tmp_path / case.file
+    file.write_bytes(case.write(pairs(seed)))
     examples = read_examples(file)
-    read = [tuple((turn.role, turn.text) for turn in example.turns) for example in examples]
-    # A CSV writer may not keep a lone \r\n inside; our words have none, so texts are the same in every format.
-    assert read == [(("user", one), ("assistant", two)) for one, two in pairs]
-    assert (examples.layout.name, examples.bad_row_count, examples.is_complete) == (layout, 0, True)
+    assert [_said(example) for example in examples] == [case.said(*pair) for pair in pairs(seed)]
+    assert (examples.layout.name, examples.bad_row_count, examples.is_complete) == (case.layout, 0, True)
+    assert examples.layout.evidence.endswith(".")
+
+
+def test_the_documented_table_is_that_of_the_cases() -> None:
+    assert (_ROOT / "docs" / "data_cases.md").read_text(encoding="utf-8") == document()
+    assert len(LAYOUTS) >= 30
+    assert sum(bool(case.after) for case in LAYOUTS) >= 10
+    assert len(BAD_ROWS) + len(REFUSED) >= 40
 
 
 def test_system_input_tools_and_tool_turns_are_read(tmp_path: Path) -> None:
@@ -208,21 +92,21 @@ def test_a_mapping_decides_over_detection(tmp_path: Path) -> None:
 
 def test_a_layout_that_is_asked_for_is_checked(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
-    file.write_bytes(_jsonl(_qa(_pairs(1))))
+    file.write_bytes(_jsonl(_qa(pairs(1))))
     with pytest.raises(DataError, match="not laid out as alpaca; its columns are 'question', 'answer'"):
         read_examples(file, "alpaca")
 
 
 def test_no_usable_column_is_refused_with_the_columns_found(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
-    file.write_bytes(_csv([{"eins": "1", "zwei": "2", "drei": "3"}]))
+    file.write_bytes(b"eins,zwei,drei\n1,2,3\n")
     with pytest.raises(DataError, match="its columns are 'eins', 'zwei', 'drei'"):
         read_examples(file)
 
 
 def test_plain_text_keeps_every_word_in_bounded_pieces(tmp_path: Path) -> None:
     rng = random.Random(5)
-    paragraphs = [" ".join(rng.choices(_WORDS[:6], k=rng.choice((5, 60, 3000)))) for _ in range(40)]
+    paragraphs = [" ".join(rng.choices(_WORDS, k=rng.choice((5, 60, 3000)))) for _ in range(40)]
     file = tmp_path / "a.md"
     file.write_text("\n\n".join(paragraphs), encoding="utf-8", newline="\n")
     examples = list(read_examples(file))
@@ -237,7 +121,7 @@ def test_plain_text_keeps_every_word_in_bounded_pieces(tmp_path: Path) -> None:
 
 def test_the_report_counts_all_and_shows_the_first(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
-    file.write_bytes(_jsonl([*_qa(_pairs(1, 500)), {"question": "q", "answer": ""}]))
+    file.write_bytes(_jsonl([*_qa(pairs(1, 500)), {"question": "q", "answer": ""}]))
     seen: list[tuple[int, int]] = []
     choice = DataChoice(paths=(str(file),))
     report = data_report(choice, progress=lambda done, total, **more: seen.append((done, total)))
@@ -250,7 +134,7 @@ def test_the_report_counts_all_and_shows_the_first(tmp_path: Path) -> None:
 
 def test_a_limit_leaves_the_report_incomplete(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
-    file.write_bytes(_jsonl(_qa(_pairs(1, 50))))
+    file.write_bytes(_jsonl(_qa(pairs(1, 50))))
     report = data_report(DataChoice(paths=(str(file),), max_rows=10))
     assert (report.rows, report.complete) == (10, False)
     assert data_report(DataChoice(paths=(str(file),), max_rows=50)).complete
