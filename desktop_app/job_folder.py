@@ -7,7 +7,8 @@
     process.json    who works on it; written by the supervisor
     outcome.json    how it ended; written by the supervisor, once
     note.txt        the user's own words about it
-    request-NAME    what the user asks of the worker: pause, stop, cancel
+    plan.json       what was changed of the spec since, so that the job needs less memory
+    request-NAME    what the user asks of the worker: pause, stop, cancel, save, measure
     checkpoints/    verified checkpoints
     result/         what came out, unless the spec names another folder
 
@@ -39,6 +40,8 @@ class Request(StrEnum):
     PAUSE = "pause"
     STOP = "stop"
     CANCEL = "cancel"
+    SAVE = "save"
+    MEASURE = "measure"
 
 
 class ProcessIdentity(Value):

@@ -24,8 +24,17 @@ MARGIN = 0.15
 _CPU_LIBRARIES_BYTES = 500_000_000
 _GPU_CONTEXT_BYTES = 600_000_000
 _CPU_LOGITS_FACTOR = 8.2
-# Bytes per weight: 4 bits, with one scale for 64 weights in 1 byte plus the scales' own scales.
-_NF4_DOUBLE = 0.5 + 1 / 64 + 4 / (64 * 256)
+# Bytes per weight: 4 bits, with one scale for 64 weights, in 4 bytes or in 1 byte plus the scales' own scales.
+_FOUR_BITS = 0.5 + 4 / 64
+_FOUR_BITS_DOUBLE = 0.5 + 1 / 64 + 4 / (64 * 256)
+# Bytes that an optimizer keeps for each trained weight. bitsandbytes keeps tensors below 4,096 weights in 32 bits.
+_OPTIMIZER_BYTES = {
+    "adamw": (8.0, "AdamW: two values of 4 bytes for each of"),
+    "adamw_8bit": (2.0, "AdamW: two values of 1 byte for each of"),
+    "paged_adamw": (8.0, "AdamW, paged: two values of 4 bytes for each of"),
+    "paged_adamw_8bit": (2.0, "AdamW, paged: two values of 1 byte for each of"),
+    "adafactor": (0.1, "Adafactor: a row and a column of sums instead of a value for each of"),
+}
 _BY_SHAPE = "Arithmetic on the model's sizes."
 _MEASURED = "Formula checked against the measured peak on CPU: off by at most 12 % in eleven runs, LoRA and QLoRA."
 _UNCHECKED = "Known formula; not measured on this kind of device."
@@ -73,6 +82,30 @@ def lora_parameters(shape: ModelShape, rank: int, target_modules: str | tuple[st
     sizes = linear_matrices(shape)
     named = [size for name, size in sizes.items() if target_modules == "all-linear" or name in target_modules]
     return shape.layers * sum(rank * (out + into) for out, into in named or sizes.values())
+
+
+def trained_parameters(spec: FinetuneSpec, facts: ModelFacts) -> int:
+    """Count the weights that a fine-tuning trains; modules that are trained whole are counted by their names."""
+    if not spec.is_adapter:
+        return facts.parameters
+    adapter = lora_parameters(facts.shape, spec.rank, spec.target_modules)
+    if spec.method == "dora":
+        adapter += facts.shape.layers * sum(out for out, _ in linear_matrices(facts.shape).values())
+    table = facts.shape.vocab_size * facts.shape.hidden_size
+    return adapter + table * len({"embed_tokens", "lm_head"} & set(spec.modules_to_save))
+
+
+def training_disk_bytes(spec: FinetuneSpec, facts: ModelFacts) -> int:
+    """Say how much a fine-tuning writes at most: its result, and the checkpoints with the optimizer's values.
+
+    One checkpoint more than are kept: the oldest goes when the new one is whole.
+    """
+    trained = trained_parameters(spec, facts)
+    per_weight, _ = _OPTIMIZER_BYTES[spec.optimizer]
+    checkpoints = int(trained * (4 + per_weight)) * (spec.keep_checkpoints + 1 + spec.keep_best)
+    whole = facts.parameters * (4 if facts.dtype in ("F32", "float32", "fp32") else 2)
+    result = whole if not spec.is_adapter else trained * 4 + whole * spec.merge
+    return checkpoints + result
 
 
 def dense_parameters(shape: ModelShape) -> int:
@@ -155,27 +188,35 @@ class _Count:
         return Term(name="Program", bytes=_CPU_LIBRARIES_BYTES, formula="about 0.5 GB", source="Measured: torch, peft.")
 
     def finetune(self, spec: FinetuneSpec) -> tuple[list[Term], int]:
-        in_four_bits = spec.method == "qlora" and not self.is_quantized
-        adapter = lora_parameters(self.shape, spec.rank, spec.target_modules)
-        size = 4  # NOTE: workers keep adapters in fp32, of quantized models too, so that a resumed run is the same run
+        trained = trained_parameters(spec, self.facts)
+        size = 4  # NOTE: workers keep what is trained in fp32, so that small steps count and a resumed run is the same
         activations = self._activations(spec)
         logits = self._training_logits(spec.batch_size * spec.max_length)
-        gradients = Term(name="Gradients", bytes=adapter * size, formula=f"{adapter:,} weights × {size} bytes")
+        gradients = Term(name="Gradients", bytes=trained * size, formula=f"{trained:,} weights × {size} bytes")
         # Logits and activations are gone before the gradients are complete: the larger one counts.
         step = [activations, logits] if activations.bytes + logits.bytes >= gradients.bytes else [gradients]
-        terms = [
-            self._weights(_NF4_DOUBLE if in_four_bits else None, "NF4, scales quantized too"),
-            Term(
-                name="Adapter", bytes=adapter * size, formula=f"{adapter:,} weights of rank {spec.rank} × {size} bytes"
-            ),
-            Term(
-                name="Optimizer",
-                bytes=2 * adapter * size,
-                formula=f"AdamW: two values of {size} bytes for each of {adapter:,} weights",
-            ),
-            *step,
-        ]
-        return terms, adapter * 4 * (1 + 3 * 2)  # the adapter, and two checkpoints with AdamW's values
+        if not spec.is_adapter:
+            step = [activations, logits, gradients]  # as large as the model, they stay until the step is done
+        per_weight, words = _OPTIMIZER_BYTES[spec.optimizer]
+        optimizer = Term(name="Optimizer", bytes=int(per_weight * trained), formula=f"{words} {trained:,} weights")
+        return [*self._trained_weights(spec, trained), optimizer, *step], training_disk_bytes(spec, self.facts)
+
+    def _trained_weights(self, spec: FinetuneSpec, trained: int) -> list[Term]:
+        if not spec.is_adapter:
+            formula = f"{self.total:,} weights × 4 bytes"
+            whole = [Term(name="Model", bytes=self.total * 4, formula=formula)]
+            if spec.objective in ("dpo", "kto"):
+                whole.append(Term(name="Reference model", bytes=self.total * 4, formula=formula))
+            return whole
+        base = self._weights(None, "")
+        if spec.method == "qlora" and not self.is_quantized:
+            scales = "scales quantized too" if spec.double_quantization else "scales in 4 bytes"
+            per_weight = _FOUR_BITS_DOUBLE if spec.double_quantization else _FOUR_BITS
+            base = self._weights(per_weight, f"{spec.quant_type.upper()}, {scales}")
+        elif spec.method == "lora_8bit" and not self.is_quantized:
+            base = self._weights(1.0, "8 bits")
+        formula = f"{trained:,} weights of rank {spec.rank} × 4 bytes"
+        return [base, Term(name="Adapter", bytes=trained * 4, formula=formula)]
 
     def quantize(self, spec: QuantizeSpec) -> tuple[list[Term], int]:
         sizes = {method: quantized_bytes(spec, method, self.facts) for method in spec.methods}

@@ -38,7 +38,10 @@ class Stage(Event):
 
 
 class Progress(Event):
-    """How far the job is: `done` of `total` `unit` ('step', 'byte', 'check'); `rate` is `rate_unit` per second."""
+    """How far the job is: `done` of `total` `unit` ('step', 'byte', 'check'); `rate` is `rate_unit` per second.
+
+    `eta_s` is right to about plus or minus `eta_spread_s`, by how evenly the latest steps went.
+    """
 
     kind: Literal["progress"] = "progress"
     done: float
@@ -48,6 +51,7 @@ class Progress(Event):
     rate: float | None = None
     rate_unit: str = ""
     eta_s: float | None = None
+    eta_spread_s: float | None = None
 
 
 class Metric(Event):
@@ -66,12 +70,22 @@ class Notice(Event):
     text: str
 
 
+class Sample(Event):
+    """What the model answered to one of the user's prompts at `step`, while it was learning."""
+
+    kind: Literal["sample"] = "sample"
+    step: int
+    prompt: str
+    answer: str
+
+
 class Checkpoint(Event):
-    """A checkpoint was verified at `step`; `path` is relative to the job folder."""
+    """A checkpoint was verified at `step`; `path` is relative to the job folder. `is_best`: lowest held-out loss."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     step: int
     path: str
+    is_best: bool = False
 
 
 class Paused(Event):
@@ -117,7 +131,18 @@ class Cancelled(Event):
 
 
 AnyEvent = Annotated[
-    Started | Stage | Progress | Metric | Notice | Checkpoint | Paused | Resumed | Succeeded | Failed | Cancelled,
+    Started
+    | Stage
+    | Progress
+    | Metric
+    | Notice
+    | Sample
+    | Checkpoint
+    | Paused
+    | Resumed
+    | Succeeded
+    | Failed
+    | Cancelled,
     Field(discriminator="kind"),
 ]
 LAST_EVENTS = (Succeeded, Failed, Cancelled)

@@ -10,8 +10,12 @@ from pydantic import Field, model_validator
 
 from .value import Value
 
-FinetuneMethod = Literal["lora", "qlora"]
-Scheduler = Literal["linear", "cosine", "constant"]
+Objective = Literal["sft", "dpo", "kto", "orpo", "reward"]
+FinetuneMethod = Literal["lora", "qlora", "lora_8bit", "dora", "rslora", "pissa", "full"]
+FourBitType = Literal["nf4", "fp4"]
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor"]
+Scheduler = Literal["linear", "cosine", "constant", "wsd"]
+OutOfMemory = Literal["ask", "smaller"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Layout = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "preference", "kto", "columns", "text"]
@@ -35,7 +39,16 @@ class FinetuneSpec(Value):
         None, description="File to measure what was learned on, in place of a held-out share."
     )
     overlay: str | None = Field(None, description="File with your edits of the rows, as the Data tab writes it.")
-    method: FinetuneMethod = Field("lora", description="LoRA keeps the model as it is; QLoRA holds it in 4 bits (NF4).")
+    objective: Objective = Field(
+        "sft",
+        description="What is learned: to write the answers (SFT), to prefer one answer to another (DPO, KTO, ORPO), or "
+        "to score answers (reward model).",
+    )
+    method: FinetuneMethod = Field(
+        "lora", description="LoRA keeps the model as it is; QLoRA holds it in 4 bits; full trains every weight."
+    )
+    quant_type: FourBitType = Field("nf4", description="Code of the 4-bit weights: NF4 is closer to most weights.")
+    double_quantization: bool = Field(True, description="Quantize the scales of the 4-bit weights too: 0.4 bits less.")
     name: str = Field(
         "", max_length=80, description="What the job is called in lists; made from model and method if empty."
     )
@@ -48,11 +61,22 @@ class FinetuneSpec(Value):
     target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
         "all-linear", description="Which layers get an adapter; all linear ones unless named."
     )
+    modules_to_save: tuple[str, ...] = Field(
+        (), description="Modules trained whole beside the adapter, such as embed_tokens for new words."
+    )
 
     learning_rate: float = Field(
         2e-4, gt=0, le=0.01, description="Step size of the optimizer. Usual: 0.0002 for adapters."
     )
-    scheduler: Scheduler = Field("cosine", description="How the learning rate falls towards the end.")
+    optimizer: Optimizer = Field(
+        "adamw", description="Turns gradients into steps; the 8-bit ones and Adafactor keep less memory for it."
+    )
+    scheduler: Scheduler = Field(
+        "cosine", description="How the learning rate falls towards the end; WSD holds it and falls at the last."
+    )
+    decay_ratio: float = Field(
+        0.1, gt=0, lt=1, description="Share of the steps in which WSD lets the learning rate fall."
+    )
     warmup_ratio: float = Field(
         0.03, ge=0, lt=1, description="Share of the steps in which the learning rate rises from 0."
     )
@@ -66,6 +90,14 @@ class FinetuneSpec(Value):
     gradient_accumulation: int = Field(
         4, ge=1, le=4096, description="Batches added up before one step; the effective batch is the product of both."
     )
+    beta: float = Field(
+        0.1, gt=0, le=10, description="How closely DPO, KTO and ORPO hold on to the model as it was; higher is closer."
+    )
+    neftune_alpha: float = Field(
+        0.0, ge=0, le=100, description="Noise on the embeddings while training (NEFTune); 5 is usual, 0 is none."
+    )
+    packing: bool = Field(False, description="Join short examples into rows of the full length, best fit first.")
+    padding_free: bool = Field(False, description="Read the examples of a batch as one row, without padding.")
     max_length: int = Field(1024, ge=8, le=1_048_576, description="Longest example in tokens; longer ones are cut.")
     activation_checkpointing: bool = Field(False, description="Less memory for activations, about a third more time.")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="The same seed on the same machine gives the same run.")
@@ -109,7 +141,52 @@ class FinetuneSpec(Value):
     save_steps: int | None = Field(
         None, ge=1, description="Steps between two checkpoints; every five minutes unless said."
     )
+    keep_checkpoints: int = Field(2, ge=1, le=1000, description="How many of the newest checkpoints stay.")
+    keep_best: bool = Field(
+        False, description="Keep the checkpoint with the lowest held-out loss too, and make the result from it."
+    )
+    early_stopping: int | None = Field(
+        None, ge=1, le=1000, description="End after so many measurements in a row without a lower held-out loss."
+    )
+    merge: bool = Field(False, description="Also save the model with the adapter merged into it, as a whole model.")
+    on_out_of_memory: OutOfMemory = Field(
+        "ask", description="When memory runs out: wait for you, or go on by itself with a plan that needs less."
+    )
+    sample_prompts: tuple[str, ...] = Field(
+        (), max_length=8, description="Prompts that the model answers now and then while it learns, one to a line."
+    )
+    sample_steps: int | None = Field(None, ge=1, description="Steps between two rounds of sample answers.")
+    sample_tokens: int = Field(64, ge=1, le=2048, description="Longest sample answer, in tokens.")
     output: str | None = Field(None, description="Folder for the result; inside the job's own folder unless said.")
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether an adapter is trained, and the model stays as it is."""
+        return self.method != "full"
+
+    @property
+    def effective_batch(self) -> int:
+        """Examples that make up one step."""
+        return self.batch_size * self.gradient_accumulation
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> "FinetuneSpec":
+        if self.early_stopping and not (self.eval_steps and self.has_held_out):
+            raise ValueError("early_stopping: needs eval_steps and examples kept aside (held_out, evaluation_data)")
+        if self.keep_best and not (self.eval_steps and self.has_held_out):
+            raise ValueError("keep_best: needs eval_steps and examples kept aside (held_out, evaluation_data)")
+        if self.objective != "sft" and (self.packing or self.padding_free):
+            raise ValueError("packing: only for the objective 'sft'; answers are compared row by row otherwise")
+        if self.objective == "kto" and self.batch_size < 2:
+            raise ValueError("batch_size: KTO compares answers within a batch, so it needs at least 2")
+        if self.merge and not self.is_adapter:
+            raise ValueError("merge: a full fine-tuning has no adapter to merge")
+        return self
+
+    @property
+    def has_held_out(self) -> bool:
+        """Whether examples are kept aside to measure with."""
+        return self.held_out > 0 or bool(self.evaluation_data)
 
     @model_validator(mode="after")
     def _columns_are_known(self) -> "FinetuneSpec":

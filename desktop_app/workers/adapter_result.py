@@ -1,9 +1,10 @@
-"""The folder that a fine-tuning leaves: adapter in peft's format, tokenizer with its chat template, model card.
+"""The adapter that a fine-tuning leaves, in peft's format, with tokenizer and chat template.
 
 Before it is shown, the file is compared with what was trained, tensor by tensor, and an adapter loaded from it
 into a fresh model must give the trained model's logits.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,30 +13,19 @@ from typing import Any
 import torch
 from peft import PeftModel
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.errors import JobError, StorageError
 
-from .finished import Summary
 from .foreign_errors import loader_errors_in_words
 from .loading import keep_four_bit_layers_as_they_are
 from .measure import first_logits
+from .pissa import Start, as_ordinary_lora
 
 ADAPTER_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
 # Share of the largest logit by which a reloaded model may differ: rounding of the number format it computes in.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.02}
-_TO_BE_LOADED = """## How to load it
-
-```python
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-base = AutoModelForCausalLM.from_pretrained({base!r})
-model = PeftModel.from_pretrained(base, "this folder")
-tokenizer = AutoTokenizer.from_pretrained("this folder")
-```
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,53 +37,45 @@ class Trained:
     logits: torch.Tensor
 
 
-def remember(model: Any, row: dict[str, list[int]]) -> Trained:
-    """Note what is needed to recognise the trained model.
+def remember(model: Any, row: dict[str, list[int]], start: Start | None = None) -> Trained:
+    """Note what is needed to recognise the trained model; `start` is where a PiSSA adapter began.
 
     Raises:
-        JobError: nothing was learned yet, every B matrix is still zero.
+        JobError: nothing was learned yet, every B matrix is still as it was.
     """
     state = get_peft_model_state_dict(model)
     tensors = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
-    if not any(bool(tensor.any()) for name, tensor in tensors.items() if "lora_B" in name):
+    first = {} if start is None else start.tensors
+    b_names = [name for name in tensors if "lora_B" in name]
+    if not any(bool((tensors[name] != first.get(name, 0)).any()) for name in b_names):
         raise JobError(
-            "The adapter is still zero: nothing was learned yet.", "Let the training run for more steps before it ends."
+            "The adapter is still as it began: nothing was learned yet.",
+            "Let the training run for more steps before it ends.",
         )
+    if start is not None:
+        tensors, _ = as_ordinary_lora(tensors, start, model.peft_config["default"])
     return Trained(tensors=tensors, row=row, logits=first_logits(model, row))
 
 
-def write_adapter(folder: Path, model: Any, tokenizer: Any, template: str) -> None:
+def write_adapter(
+    folder: Path, model: Any, tokenizer: Any, template: str, trained: Trained, start: Start | None
+) -> None:
     """Save adapter and tokenizer; `template` is the chat template that was trained with, which locks the format."""
     model.save_pretrained(str(folder))
+    if start is not None:
+        _, changes = as_ordinary_lora({}, Start({}), model.peft_config["default"])
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        (folder / CONFIG_FILE).write_text(json.dumps(config | changes, indent=2), encoding="utf-8")
+        save_file(
+            {name: t.contiguous() for name, t in trained.tensors.items()}, folder / ADAPTER_FILE, {"format": "pt"}
+        )
+    write_tokenizer(folder, tokenizer, template)
+
+
+def write_tokenizer(folder: Path, tokenizer: Any, template: str) -> None:
+    """Save the tokenizer with the chat template that was trained with."""
     tokenizer.chat_template = template
     tokenizer.save_pretrained(str(folder))
-
-
-def write_card(folder: Path, spec: FinetuneSpec, summary: Summary) -> None:
-    """Describe the adapter by what was measured."""
-    base = Path(spec.model)
-    settings = spec.model_dump(exclude_defaults=True, exclude={"kind", "model", "data", "name", "output"})
-    rows = [f"| {name} | {_shown(value)} |" for name, value in summary.items()]
-    lines = [
-        "---",
-        "library_name: peft",
-        "pipeline_tag: text-generation",
-        f"base_model: {str(base)!r}",
-        "---",
-        "",
-        f"# {spec.name or f'{base.name}-{spec.method}'}",
-        "",
-        f"A {'QLoRA' if spec.method == 'qlora' else 'LoRA'} adapter for {base.name}, trained on {Path(spec.data).name}"
-        f" with rank {spec.rank}, alpha {spec.alpha:g} and learning rate {spec.learning_rate:g}.",
-        *([f"Other settings: {', '.join(f'{k} {v}' for k, v in settings.items())}."] if settings else []),
-        "",
-        "| measured | |",
-        "|---|---|",
-        *rows,
-        "",
-        _TO_BE_LOADED.format(base=str(base)),
-    ]
-    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8", newline="\n")
 
 
 def check_adapter(folder: Path, trained: Trained, fresh_base: Callable[[], Any]) -> dict[str, str]:
@@ -145,7 +127,3 @@ def _spoiled(what: str) -> StorageError:
     return StorageError(
         f"The written adapter is not the trained one: {what}.", "Check the disk; the job can go on from its checkpoint."
     )
-
-
-def _shown(value: int | float | str | bool | None) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)

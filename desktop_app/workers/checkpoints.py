@@ -8,31 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from desktop_app.domain.event import Checkpoint
-from desktop_app.errors import DataError, StorageError
+from desktop_app.errors import DataError, JobError, StorageError
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import ResultFolder, manifest_problems, read_manifest
 
 from .reporter import Reporter
 
-KEPT = 2
 _PREFIX = "step-"
-_NEEDED = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+_NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
 class Checkpoints:
-    """The verified checkpoints of one job, under `checkpoints/step-N`."""
+    """The verified checkpoints of one job, under `checkpoints/step-N`.
 
-    def __init__(self, job: JobFolder, reporter: Reporter, data_fingerprint: str) -> None:
+    The newest `kept` stay, and the one of `best_step` where the user wants it. `about` is noted in each: what must be
+    the same, or is compared, when a training goes on.
+    """
+
+    def __init__(self, job: JobFolder, reporter: Reporter, data_fingerprint: str, kept: int = 2, **about: Any) -> None:
         self._job = job
         self._reporter = reporter
-        self._about = {"job": job.id, "data_fingerprint": data_fingerprint}
+        self._kept = kept
+        self._about = {"job": job.id, "data_fingerprint": data_fingerprint, **about}
+        self.best_step: int | None = None
         self.aside = job.checkpoints_dir / ".aside"
         shutil.rmtree(self.aside, ignore_errors=True)
         for torn in job.checkpoints_dir.glob(".step-*.part-*"):
             shutil.rmtree(torn, ignore_errors=True)
 
-    def keep(self, step: int, tokens_seen: int) -> None:
+    def keep(self, step: int, tokens_seen: int, **about: Any) -> None:
         """Take over what the trainer just wrote: check it, name it, tell it, and remove the oldest.
+
+        `about` is the state of what stands around the trainer.
 
         Raises:
             StorageError: it is not complete, holds values that are not finite, or cannot be written.
@@ -45,14 +52,16 @@ class Checkpoints:
         try:
             for path in written.iterdir():
                 shutil.move(path, folder.part / path.name)
-            folder.finish({**self._about, "step": step, "tokens_seen": tokens_seen}, _check_files)
+            folder.finish({**self._about, "step": step, "tokens_seen": tokens_seen, **about}, _check_files)
         except BaseException:
             folder.discard()
             raise
         shutil.rmtree(written, ignore_errors=True)
-        self._reporter.emit(Checkpoint, step=step, path=final.relative_to(self._job.path).as_posix())
-        for old in self._by_step()[KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+        path = final.relative_to(self._job.path).as_posix()
+        self._reporter.emit(Checkpoint, step=step, path=path, is_best=step == self.best_step)
+        for old in self._by_step()[self._kept :]:
+            if step_of(old) != self.best_step:
+                shutil.rmtree(old, ignore_errors=True)
 
     def newest(self) -> Path | None:
         """Return the newest checkpoint that passes its checks; say which ones do not.
@@ -67,17 +76,32 @@ class Checkpoints:
                     f"The checkpoint {folder.name} is damaged ({problems[0]}); it is left out.", "warning"
                 )
                 continue
-            if read_manifest(folder).get("data_fingerprint") != self._about["data_fingerprint"]:
-                raise DataError(
-                    "The examples are not those that this training began with, so it cannot go on.",
-                    "Put the old data file back, or start a new job.",
-                )
+            self._check_origin(read_manifest(folder))
             return folder
         return None
+
+    def best(self) -> Path | None:
+        """Return the checkpoint with the lowest held-out loss, if it is still there and whole."""
+        folder = self._job.checkpoints_dir / f"{_PREFIX}{self.best_step}"
+        return folder if self.best_step is not None and folder.is_dir() and not manifest_problems(folder) else None
 
     def discard_aside(self) -> None:
         """Remove what the trainer left."""
         shutil.rmtree(self.aside, ignore_errors=True)
+
+    def _check_origin(self, manifest: dict[str, Any]) -> None:
+        if manifest.get("adapter_start") != self._about.get("adapter_start"):
+            raise JobError(
+                "The adapter's start cannot be made again as it was, so the training cannot go on.",
+                "It may be another version of the libraries or another device; start a new job.",
+            )
+        if manifest.get("max_length") != self._about.get("max_length"):
+            return  # cut elsewhere on purpose, to need less memory: other tokens of the same examples
+        if manifest.get("data_fingerprint") != self._about["data_fingerprint"]:
+            raise DataError(
+                "The examples are not those that this training began with, so it cannot go on.",
+                "Put the old data file back, or start a new job.",
+            )
 
     def _by_step(self) -> list[Path]:
         """All named checkpoints, newest first."""
@@ -96,13 +120,25 @@ def tokens_of(checkpoint: Path) -> int:
     return int(read_manifest(checkpoint).get("tokens_seen", 0))
 
 
+def optimizer_of(checkpoint: Path) -> str:
+    """Name the optimizer whose memory a checkpoint holds; '' if it does not say."""
+    return str(read_manifest(checkpoint).get("optimizer", ""))
+
+
 def _check_files(folder: Path) -> None:
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    weights = sorted(folder.glob("*.safetensors"))
+    if missing or not weights:
+        lacking = missing[0] if missing else "its weights"
+        raise StorageError(f"The checkpoint lacks {lacking}.", "Check the disk, then let the job go on.")
+    for file in weights:
+        _check_finite(file)
+
+
+def _check_finite(file: Path) -> None:
     from safetensors import safe_open
 
-    missing = [name for name in _NEEDED if not (folder / name).is_file()]
-    if missing:
-        raise StorageError(f"The checkpoint lacks {missing[0]}.", "Check the disk, then let the job go on.")
-    with safe_open(folder / _NEEDED[0], "pt") as tensors:
+    with safe_open(file, "pt") as tensors:
         for name in tensors.keys():  # noqa: SIM118  (a safetensors file is no dict)
             values: Any = tensors.get_tensor(name)
             if not values.isfinite().all():

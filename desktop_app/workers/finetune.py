@@ -1,4 +1,4 @@
-"""Fine-tune: train a LoRA adapter for a model, whole (lora) or held in 4 bits (qlora).
+"""Fine-tune: train an adapter for a model, or all of its weights.
 
 Reads from top to bottom as it happens: refuse what cannot work, tokenize, load, measure, train, measure, save,
 check. torch is imported only once the data is known to be good.
@@ -20,11 +20,15 @@ from desktop_app.result_folder import ResultFolder
 from desktop_app.training_data.examples import Examples, examples_of
 from desktop_app.training_data.tokenization import Tokenization
 
+from .answer_rows import AnswerRows, ComparedAnswers, answers_tokenized
 from .finished import Finished, Summary
-from .preflight import base_model_facts, check_adapter_space, check_device, check_precision
-from .provenance import provenance
+from .model_card import write_card
+from .preflight import base_model_facts, check_device, check_method, check_precision, check_training_space
+from .provenance import library_versions, provenance
 from .reporter import CancelledByUser, Reporter
 from .token_rows import Tokenized, TokenRows, tokenized
+
+Rows = TokenRows | AnswerRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +37,24 @@ class _Prepared:
 
     facts: ModelFacts
     tokenization: Tokenization
-    train: TokenRows
-    held_out: TokenRows
+    train: Rows
+    held_out: Rows
     data_fingerprint: str
+
+    @property
+    def some_row(self) -> dict[str, list[int]]:
+        """A row by whose logits the trained model is known again."""
+        row = self.train[0]
+        ids = (
+            row["input_ids"]
+            if "input_ids" in row
+            else row["prompt_ids"] + row.get("chosen_ids", row.get("completion_ids"))
+        )
+        return {"input_ids": ids, "labels": ids}
 
 
 def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished:
-    """Train an adapter and return its verified folder.
+    """Train and return the verified folder of what came out.
 
     Raises:
         AppError: something outside this program prevents it.
@@ -49,9 +64,10 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
     check_device(spec.device)
     check_precision(spec)
     facts = base_model_facts(Path(spec.model))
+    check_method(spec, facts)
     result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
     try:
-        check_adapter_space(spec, facts, result.final.parent, job.path)
+        check_training_space(spec, facts, result.final.parent, job.path)
         prepared = _prepared(spec, facts, reporter)
         return _trained(spec, prepared, job, reporter, result)
     except BaseException:
@@ -68,11 +84,15 @@ def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Pre
     if max_length < spec.max_length:
         reporter.notice(f"Examples are cut at {max_length:,} tokens, the most this model can read.")
     found = _tokenized(examples, tokenization, max_length, spec, reporter)
+    train: Rows
+    held_out: Rows
     if spec.evaluation_data:
         own = choice.model_copy(update={"paths": (spec.evaluation_data,), "overlay": "", "max_rows": None})
         train, held_out = found.rows, _tokenized(examples_of(own), tokenization, max_length, spec, reporter).rows
     else:
         train, held_out = found.rows.split(spec.held_out, spec.seed if spec.split_seed is None else spec.split_seed)
+    if spec.objective == "kto" and isinstance(train, AnswerRows):
+        train = train.shuffled(spec.seed if spec.shuffle_seed is None else spec.shuffle_seed)
     return _Prepared(
         facts=facts,
         tokenization=tokenization,
@@ -84,10 +104,13 @@ def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Pre
 
 def _tokenized(
     examples: Examples, tokenization: Tokenization, max_length: int, spec: FinetuneSpec, reporter: Reporter
-) -> Tokenized:
-    found = tokenized(
-        examples, tokenization, max_length, stop_at_bad=spec.bad_rows == "stop", look=reporter.heed_cancel
-    )
+) -> Tokenized | ComparedAnswers:
+    options: dict[str, Any] = {"stop_at_bad": spec.bad_rows == "stop", "look": reporter.heed_cancel}
+    found: Tokenized | ComparedAnswers
+    if spec.objective == "sft":
+        found = tokenized(examples, tokenization, max_length, **options)
+    else:
+        found = answers_tokenized(examples, tokenization, max_length, spec.objective, **options)
     for sentence in found.sentences(max_length):
         reporter.notice(sentence, "warning")
     return found
@@ -97,25 +120,33 @@ def _trained(
     spec: FinetuneSpec, prepared: _Prepared, job: JobFolder, reporter: Reporter, result: ResultFolder
 ) -> Finished:
     reporter.stage("Starting PyTorch")
-    from . import adapter_result, adapter_training  # these import torch
+    from .training import Training  # imports torch
 
-    session = adapter_training.AdapterTraining(spec, prepared.facts, reporter)
+    session = Training(spec, prepared.facts, reporter)
     session.load(prepared.tokenization)
-    outcome = session.train(prepared.train, prepared.held_out, job, prepared.data_fingerprint)
+    outcome = session.train(prepared.train, prepared.held_out, job, prepared.data_fingerprint, prepared.tokenization)
     if outcome.steps == 0:
         if reporter.is_terminated:
             raise SystemExit(128 + 15)  # without a last event: interrupted, to be run again
         raise CancelledByUser  # told to stop before there was anything to keep
-    reporter.stage("Saving the adapter")
-    trained = session.write(result.part, prepared.tokenization.template.source, prepared.train[0])
+    return _saved(spec, prepared, session, outcome, reporter, result)
+
+
+def _saved(
+    spec: FinetuneSpec, prepared: _Prepared, session: Any, outcome: Any, reporter: Reporter, result: ResultFolder
+) -> Finished:
+    from .training_result import verified, written
+
+    reporter.stage("Saving the result")
+    trained = written(result.part, spec, session, prepared.tokenization.template.source, prepared.some_row)
     summary = _summary(prepared, outcome, result.part)
-    adapter_result.write_card(result.part, spec, summary)
+    write_card(result.part, spec, summary, prepared.data_fingerprint, library_versions())
     session.release()
     checks: dict[str, str] = {}
 
     def verify(folder: Path) -> None:
-        reporter.stage("Checking the adapter")
-        checks.update(adapter_result.check_adapter(folder, trained, session.fresh_base))
+        reporter.stage("Checking the result")
+        checks.update(verified(folder, spec, session, trained))
 
     about = provenance(spec, seed=spec.seed, data_fingerprint=prepared.data_fingerprint, summary=summary)
     final = result.finish(about, verify)
@@ -123,9 +154,11 @@ def _trained(
 
 
 def _summary(prepared: _Prepared, outcome: Any, folder: Path) -> Summary:
+    adapter = folder / "adapter_model.safetensors"
+    weights = [adapter] if adapter.is_file() else folder.glob("*.safetensors")
     return {
         "train_rows": len(prepared.train),
         "held_out_rows": len(prepared.held_out),
-        "adapter_bytes": (folder / "adapter_model.safetensors").stat().st_size,
+        "adapter_bytes" if adapter.is_file() else "size_bytes": sum(path.stat().st_size for path in weights),
         **outcome.summary,
     }

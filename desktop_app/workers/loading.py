@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
@@ -32,19 +38,24 @@ def load_model(
     dtype: torch.dtype,
     quantization: BitsAndBytesConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
+    is_scorer: bool = False,
 ) -> Any:
     """Load a causal language model from a checked folder, in evaluation mode.
 
     `progress` is told tensors done and in all. A folder that is quantized already keeps its own quantization.
+    `is_scorer`: with one score in place of the output layer, drawn at random unless the folder holds it.
 
     Raises:
         ModelError: the folder does not hold exactly the weights that its config describes.
     """
     _silence_known_noise()
     # NOTE: naming the argument at all, even as None, makes transformers overlook that a folder is quantized.
-    options = {} if quantization is None else {"quantization_config": quantization}
+    options: dict[str, Any] = {} if quantization is None else {"quantization_config": quantization}
     with loader_errors_in_words(folder), _loading_progress(progress):
-        model, info = AutoModelForCausalLM.from_pretrained(
+        factory = AutoModelForSequenceClassification if is_scorer else AutoModelForCausalLM
+        if is_scorer:
+            options["num_labels"] = 1
+        model, info = factory.from_pretrained(
             str(folder),
             dtype=dtype,
             device_map={"": str(device)},
@@ -54,6 +65,8 @@ def load_model(
             **options,
         )
     missing = sorted({*info.get("missing_keys", ()), *(str(key) for key in info.get("mismatched_keys", ()))})
+    if is_scorer:
+        missing = [name for name in missing if not name.startswith("score.")]
     if missing:
         raise ModelError(
             f"{folder} lacks {len(missing)} weights that its config describes, for example {missing[0]}.",
@@ -119,11 +132,13 @@ def unquantized_modules(model: Any, method: QuantizeMethod, also: tuple[str, ...
     return kept, odd
 
 
-def nf4_config(dtype: torch.dtype, skip: list[str], double_quantization: bool = True) -> BitsAndBytesConfig:
-    """Describe NF4 with blocks of 64 weights, computing in `dtype`."""
+def four_bit_config(
+    dtype: torch.dtype, skip: list[str], double_quantization: bool = True, kind: str = "nf4"
+) -> BitsAndBytesConfig:
+    """Describe NF4 or FP4, computing in `dtype`."""
     return BitsAndBytesConfig(
         load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
+        bnb_4bit_quant_type=kind,
         bnb_4bit_use_double_quant=double_quantization,
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=skip,
@@ -151,9 +166,14 @@ def quantized_layer_count(model: Any) -> int:
 
 def quantization_in_use(model: Any) -> str:
     """Name how a model's layers are really held."""
-    kinds = {type(module).__name__ for module in model.modules()}
-    names = {"Linear4bit": "NF4 (4 bits)", "Linear8bitLt": "LLM.int8 (8 bits)"}
-    return next((name for kind, name in names.items() if kind in kinds), "none")
+    for module in model.modules():
+        match type(module).__name__:
+            case "Linear4bit":
+                state = getattr(module.weight, "quant_state", None)
+                return f"{str(getattr(state, 'quant_type', 'nf4')).upper()} (4 bits)"
+            case "Linear8bitLt":
+                return "LLM.int8 (8 bits)"
+    return "none"
 
 
 def keep_four_bit_layers_as_they_are(model: Any) -> None:

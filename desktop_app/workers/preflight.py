@@ -7,14 +7,15 @@ from desktop_app.domain.finetune_spec import Device, FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import quantized_bytes
+from desktop_app.domain.training_limits import method_refusal, optimizer_refusal
 from desktop_app.errors import HardwareError, ModelError, SpecError, StorageError
 from desktop_app.hardware.cuda_state import cuda_generation
 from desktop_app.hardware.disk import free_bytes
 from desktop_app.library.model_folder import check_model_folder
+from desktop_app.memory_plan import training_disk_bytes
 
 # Tokenizer, configs, manifest and console log beside the weights.
 _SMALL_FILES_BYTES = 20_000_000
-_ADAPTER_COPIES = 8  # the result, its .part, and two checkpoints with both moments of AdamW, all in 4 bytes
 
 
 def check_device(device: Device) -> None:
@@ -55,17 +56,27 @@ def base_model_facts(folder: Path) -> ModelFacts:
     return facts
 
 
-def check_adapter_space(spec: FinetuneSpec, facts: ModelFacts, *folders: Path) -> None:
-    """Refuse a fine-tuning whose adapter and checkpoints would not fit on the disk.
+def check_method(spec: FinetuneSpec, facts: ModelFacts) -> None:
+    """Refuse a method that this model or this device cannot do.
+
+    Raises:
+        SpecError: naming the field.
+    """
+    refusal = method_refusal(spec.method, facts)
+    if refusal:
+        raise SpecError(f"method: {refusal}", "Choose the original model, or the method 'qlora'.", "method")
+    refusal = optimizer_refusal(spec.optimizer, has_gpu=spec.device != "cpu" and cuda_generation() is not None)
+    if refusal:
+        raise SpecError(f"optimizer: {refusal}", "Choose 'adamw_8bit' or 'adafactor'.", "optimizer")
+
+
+def check_training_space(spec: FinetuneSpec, facts: ModelFacts, *folders: Path) -> None:
+    """Refuse a fine-tuning whose result and checkpoints would not fit on the disk.
 
     Raises:
         StorageError: too little space is free.
     """
-    shape = facts.shape
-    # Linear layers of a Llama: q and o, k and v, three of the MLP; each adapter has rank * (in + out) weights.
-    attention = 4 * shape.hidden_size + 2 * (shape.hidden_size + shape.kv_heads * shape.head_dim)
-    weights = shape.layers * spec.rank * (attention + 3 * (shape.hidden_size + shape.intermediate_size))
-    check_space(weights * 4 * _ADAPTER_COPIES, *folders)
+    check_space(training_disk_bytes(spec, facts), *folders)
 
 
 def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, folder: Path) -> None:

@@ -41,7 +41,7 @@ def _written(
     dtype = torch.float16 if facts.dtype == "float16" else torch.bfloat16
     skip = [*kept, *odd]
     config: Any = (
-        loading.nf4_config(dtype, skip, spec.double_quantization) if method == "nf4" else loading.int8_config(skip)
+        loading.four_bit_config(dtype, skip, spec.double_quantization) if method == "nf4" else loading.int8_config(skip)
     )
 
     def tell(done: int, total: int) -> None:

@@ -1,7 +1,7 @@
 """A worker's voice and ear: appends events to its job folder and heeds what the user asks there.
 
-Knows nothing of models. Progress and metrics that come too fast are held back, but the last one of each
-kind always arrives: before the next other event, with the next machine sample, or on closing.
+Knows nothing of models. Progress and metrics that come too fast are held back: of progress the last one arrives,
+of metrics every one, before the next other event, with the next machine sample, or on closing.
 """
 
 import errno
@@ -48,7 +48,7 @@ class Reporter:
         """
         self._folder = folder
         self._lock = threading.Lock()
-        self._held: dict[str, tuple[float, type[Event], dict[str, Any]]] = {}
+        self._held: dict[str, list[tuple[float, type[Event], dict[str, Any]]]] = {}
         self._written_at: dict[str, float] = {}
         self._is_terminated = False
         self._reserve = folder.path / ".reserve"
@@ -86,8 +86,8 @@ class Reporter:
         self._offer("progress", _PROGRESS_GAP_S, Progress, {"done": done, "total": total, "unit": unit, **more})
 
     def metric(self, step: int, values: dict[str, float]) -> None:
-        """Record finite values at a step; values of other names do not displace each other."""
-        self._offer(" ".join(sorted(values)), _METRIC_GAP_S, Metric, {"step": step, "values": values})
+        """Record finite values at a step; none is lost, however fast they come."""
+        self._offer("metric", _METRIC_GAP_S, Metric, {"step": step, "values": values})
 
     def sample(self, sample: MachineSample) -> None:
         """Append a look at the computer to `machine.jsonl`, and whatever is held back to the events."""
@@ -130,6 +130,13 @@ class Reporter:
             self.emit(Resumed, step=step)
         return self.is_stop_asked
 
+    def has_taken(self, request: Request) -> bool:
+        """Whether the user asked for this once; asked again, it is asked anew."""
+        if not self._folder.is_asked(request):
+            return False
+        self._folder.take_back(request)
+        return True
+
     def heed_cancel(self) -> None:
         """Look whether the user cancelled; cheap.
 
@@ -165,20 +172,26 @@ class Reporter:
     def _offer(self, key: str, gap_s: float, kind: type[Event], fields: dict[str, Any]) -> None:
         now = time.monotonic()
         with self._lock:
-            if now - self._written_at.get(key, -gap_s) < gap_s:
-                self._held[key] = (time.time(), kind, fields)
-                return
-            self._held.pop(key, None)
-            self._written_at[key] = now
-            self._write(kind, time.time(), fields)
+            held = self._held.setdefault(key, [])
+            if kind is Progress:
+                held.clear()
+            held.append((time.time(), kind, fields))
+            if now - self._written_at.get(key, -gap_s) >= gap_s:
+                self._write_held_of(key)
 
     def _write_held(self) -> None:
-        held, self._held = self._held, {}
-        for key, (when, kind, fields) in held.items():
-            self._written_at[key] = time.monotonic()
-            self._write(kind, when, fields)
+        for key in list(self._held):
+            self._write_held_of(key)
 
-    def _write(self, kind: type[Event], when: float, fields: dict[str, Any]) -> None:
+    def _write_held_of(self, key: str) -> None:
+        held = self._held.pop(key)
+        self._written_at[key] = time.monotonic()
+        for when, kind, fields in held[:-1]:
+            self._write(kind, when, fields, is_printed=False)
+        when, kind, fields = held[-1]
+        self._write(kind, when, fields)
+
+    def _write(self, kind: type[Event], when: float, fields: dict[str, Any], is_printed: bool = True) -> None:
         event = kind(seq=self._seq, time=when, **fields)
         try:
             self._append((event.model_dump_json() + "\n").encode())
@@ -187,7 +200,8 @@ class Reporter:
                 f"{self._folder.events_file} cannot be written: {error.strerror}.", "Free some space."
             ) from error
         self._seq += 1
-        _print(event)
+        if is_printed:
+            _print(event)
 
     def _append(self, line: bytes) -> None:
         """Append with one call, so that no reader sees a mix; give back the reserve if the disk is full."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from desktop_app.errors import DataError
@@ -53,18 +54,20 @@ class TokenRows:
             digest.update(values.tobytes())
         return digest.hexdigest()
 
+    def table(self) -> "pa.Table":
+        """Hand the rows over as a table, without copying them."""
+        starts = pa.array(self.starts, pa.int32())
+        columns = {"input_ids": self.ids, "labels": self.labels}
+        return pa.table({name: pa.ListArray.from_arrays(starts, pa.array(flat)) for name, flat in columns.items()})
+
     def split(self, held_out: float, seed: int) -> tuple["TokenRows", "TokenRows"]:
         """Set a share of the rows aside, by a seeded draw: rows to train on, rows to measure with.
 
         Of each file the same share. At least one row where any is wanted, at most 512: more would cost time and
         tell no more.
         """
-        count = min(HELD_OUT_AT_MOST, max(1, round(held_out * len(self)))) if held_out > 0 and len(self) > 1 else 0
-        if count == 0:
-            return self, TokenRows([])
-        aside = _drawn(self._sources or [0] * len(self), count, random.Random(seed))
-        train = [row for row in range(len(self)) if row not in aside]
-        return self._chosen(train), self._chosen(sorted(aside))
+        train, aside = drawn_aside(self._sources or [0] * len(self), held_out, seed)
+        return (self._chosen(train), self._chosen(aside)) if aside else (self, TokenRows([]))
 
     def _chosen(self, rows: Sequence[int]) -> "TokenRows":
         sources = [self._sources[row] for row in rows] if self._sources else ()
@@ -75,6 +78,14 @@ class TokenRows:
             raise IndexError(row)
         where = slice(int(self.starts[row]), int(self.starts[row + 1]))
         return self.ids[where], self.labels[where]
+
+
+def drawn_aside(sources: Sequence[int], held_out: float, seed: int) -> tuple[list[int], list[int]]:
+    """Draw which rows to train on and which to keep aside, given the file that each comes from."""
+    total = len(sources)
+    count = min(HELD_OUT_AT_MOST, max(1, round(held_out * total))) if held_out > 0 and total > 1 else 0
+    aside = _drawn(sources, count, random.Random(seed)) if count else set()
+    return [row for row in range(total) if row not in aside], sorted(aside)
 
 
 def _drawn(sources: Sequence[int], count: int, draw: random.Random) -> set[int]:

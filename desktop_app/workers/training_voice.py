@@ -1,57 +1,89 @@
 """What the trainer does, told as events; and what the user asks, done between two steps.
 
-Also the guard against numbers that are no longer finite, which the trainer itself would show as a loss of 0.
+Measuring, sample answers and saving change nothing in the training: a run with more of them learns the same.
 """
 
 import math
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
+from itertools import pairwise
+from statistics import pstdev
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.errors import SpecError
+from desktop_app.job_folder import Request
 
 from .checkpoints import Checkpoints
+from .held_out import Best
 from .reporter import Reporter
 
 # Without save_steps: what a crash can cost at most.
 CHECKPOINT_GAP_S = 300.0
 _RATE_STEPS = 20
-_SHOWN = {"loss": "loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm", "mean_token_accuracy": "accuracy"}
+_SAMPLE_ROUNDS = 10  # unless said, sample answers are taken so often in a run
+_SHOWN = {
+    "loss": "loss",
+    "learning_rate": "learning_rate",
+    "grad_norm": "grad_norm",
+    "mean_token_accuracy": "accuracy",
+    "rewards/chosen": "reward_chosen",
+    "rewards/rejected": "reward_rejected",
+    "rewards/margins": "reward_margin",
+    "rewards/accuracies": "reward_accuracy",
+    "accuracy": "reward_accuracy",
+    "margin": "reward_margin",
+    "mean_reward": "reward_mean",
+    "kl": "kl",
+}
+Measure = Callable[[], dict[str, float]]
 
 
 class TrainingVoice(TrainerCallback):
-    """Callback of one training; `tokens_seen` tells the tokens read so far, `held_out_loss` measures."""
+    """Callback of one training. `measure` is None without held-out rows, `sample` tells answers at a step."""
 
     def __init__(
         self,
         spec: FinetuneSpec,
         reporter: Reporter,
         checkpoints: Checkpoints,
-        held_out_loss: Callable[[], float] | None,
+        measure: Measure | None = None,
+        sample: Callable[[int], None] | None = None,
     ) -> None:
-        self.tokens_seen: Callable[[], int] = lambda: 0
         self.final_loss: float | None = None
         self.has_stopped_early = False
-        self.has_loss_scaler = False
+        self.best = Best()
+        self.trainer: Any = None
+        self.resumed: dict[str, Any] = {}
         self._spec = spec
         self._reporter = reporter
         self._checkpoints = checkpoints
-        self._held_out_loss = held_out_loss
+        self._measure = measure
+        self._sample = sample
         self._saved_at = time.monotonic()
         # (time, step, tokens) of the latest steps
         self._pace: deque[tuple[float, int, int]] = deque(maxlen=_RATE_STEPS + 1)
+
+    def go_on(self, manifest: dict[str, Any]) -> None:
+        """Take up what a checkpoint says about what stands around the trainer."""
+        self.resumed = manifest
+        self.best = Best(**manifest.get("best", {}))
+        self._checkpoints.best_step = self.best.step if self._spec.keep_best and self.best.step else None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         """Start the clocks, after a checkpoint was loaded if there is one."""
+        if "loss_sum" in self.resumed:
+            self.trainer.take_up_loss(self.resumed["loss_sum"], self.resumed["last_logged"])
         self._saved_at = time.monotonic()
         self._mark(state)
         self._reporter.progress(state.global_step, state.max_steps, "step", epoch=state.epoch)
+        if self._sample and not self.resumed:
+            self._sample(0)
 
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
@@ -62,23 +94,12 @@ class TrainingVoice(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         """Tell the progress, measure and save when it is time, do what is asked."""
         self._mark(state)
-        rate, eta_s = self._rate(state)
-        self._reporter.progress(
-            state.global_step,
-            state.max_steps,
-            "step",
-            epoch=state.epoch,
-            rate=rate,
-            rate_unit="token" if rate is not None else "",
-            eta_s=eta_s,
-        )
-        every = self._spec.eval_steps
-        if self._held_out_loss is not None and every and state.global_step % every == 0:
-            self._reporter.metric(state.global_step, {"eval_loss": self._held_out_loss()})
+        self._tell_progress(state)
         held_since = time.monotonic()
+        self._look_aside(state, control)
         is_stopped = self._reporter.heed(state.global_step)
         if time.monotonic() - held_since > 1:
-            self._pace.clear()  # a pause is no slowness
+            self._pace.clear()  # a pause or a measurement is no slowness
             self._mark(state)
         if is_stopped and state.global_step < state.max_steps:
             self.has_stopped_early = True
@@ -86,6 +107,8 @@ class TrainingVoice(TrainerCallback):
         is_last = state.global_step >= state.max_steps
         gap_s = CHECKPOINT_GAP_S / 5 if is_last else CHECKPOINT_GAP_S
         if self._spec.save_steps is None and time.monotonic() - self._saved_at > gap_s:
+            control.should_save = True
+        if self._reporter.has_taken(Request.SAVE):
             control.should_save = True
 
     def on_log(
@@ -96,47 +119,82 @@ class TrainingVoice(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **more: Any,
     ) -> None:
-        """Record the numbers of a step, and stop where they are no longer numbers.
-
-        Raises:
-            SpecError: loss or gradient is not finite.
-        """
+        """Record the numbers of a step."""
         logs = logs or {}
         if "loss" not in logs:
             return  # the trainer's own summary at the end
-        self._check_finite(state.global_step, logs)
         self.final_loss = float(logs["loss"])
         values = {shown: float(logs[name]) for name, shown in _SHOWN.items() if math.isfinite(logs.get(name, math.nan))}
-        rate, _ = self._rate(state)
-        if rate is not None:
-            values["tokens_per_s"] = rate
+        pace = self._rates(state)
+        if pace is not None:
+            values["tokens_per_s"], seconds = pace[0], pace[1]
+            values["samples_per_s"] = self._spec.effective_batch / seconds
         self._reporter.metric(state.global_step, values)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         """Give the checkpoint its name once it passed its checks."""
-        self._checkpoints.keep(state.global_step, self.tokens_seen())
+        about = {} if self.best.step == 0 else {"best": asdict(self.best)}
+        tokens = self.trainer.tokens_seen()
+        self._checkpoints.keep(state.global_step, tokens, **about, **self.trainer.partial_loss())
         self._saved_at = time.monotonic()
 
-    def _mark(self, state: TrainerState) -> None:
-        self._pace.append((time.monotonic(), state.global_step, self.tokens_seen()))
+    def _look_aside(self, state: TrainerState, control: TrainerControl) -> None:
+        """Measure and take samples where it is time or asked for; the last step is measured by others."""
+        step, is_last = state.global_step, state.global_step >= state.max_steps
+        every = self._spec.eval_steps
+        is_due = bool(every) and step % (every or 1) == 0
+        is_asked = self._reporter.has_taken(Request.MEASURE)
+        if self._measure is not None and (is_due or is_asked):
+            values = self._measure()
+            self._reporter.metric(step, values)
+            self._judge(values["eval_loss"], state, control)
+        gap = self._spec.sample_steps or max(1, state.max_steps // _SAMPLE_ROUNDS)
+        if self._sample and (is_asked or is_last or step % gap == 0):
+            self._sample(step)
 
-    def _rate(self, state: TrainerState) -> tuple[float | None, float | None]:
-        """Tokens per second and seconds left, by the latest steps."""
+    def _judge(self, loss: float, state: TrainerState, control: TrainerControl) -> None:
+        """Keep the best, and end where nothing became better for long enough."""
+        is_best = self.best.note(state.global_step, loss)
+        if is_best and self._spec.keep_best:
+            self._checkpoints.best_step = state.global_step
+            control.should_save = True
+        patience = self._spec.early_stopping
+        if patience and self.best.since >= patience and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
+            self._reporter.notice(
+                f"Ended at step {state.global_step:,}: the held-out loss was lowest at step {self.best.step:,} "
+                f"({self.best.loss:.4g}) and did not fall below that in {patience} measurements."
+            )
+
+    def _mark(self, state: TrainerState) -> None:
+        self._pace.append((time.monotonic(), state.global_step, self.trainer.tokens_seen()))
+
+    def _tell_progress(self, state: TrainerState) -> None:
+        pace = self._rates(state)
+        left = state.max_steps - state.global_step
+        self._reporter.progress(
+            state.global_step,
+            state.max_steps,
+            "step",
+            epoch=state.epoch,
+            rate=None if pace is None else pace[0],
+            rate_unit="" if pace is None else "token",
+            eta_s=None if pace is None else left * pace[1],
+            eta_spread_s=None if pace is None else self._spread_s(left),
+        )
+
+    def _rates(self, state: TrainerState) -> tuple[float, float] | None:
+        """Tokens per second and seconds per step, by the latest steps."""
         first, last = self._pace[0], self._pace[-1]
         seconds, steps = last[0] - first[0], last[1] - first[1]
         if steps < 1 or seconds <= 0:
-            return None, None
-        return (last[2] - first[2]) / seconds, (state.max_steps - state.global_step) * seconds / steps
+            return None
+        return (last[2] - first[2]) / seconds, seconds / steps
 
-    def _check_finite(self, step: int, logs: dict[str, Any]) -> None:
-        for name in ("loss", "grad_norm"):
-            value = float(logs.get(name, 0.0))
-            # With fp16 the loss scaler makes single gradients overflow on purpose and leaves those steps out.
-            if math.isfinite(value) or (name == "grad_norm" and self.has_loss_scaler):
-                continue
-            what = "The loss" if name == "loss" else "The gradient"
-            raise SpecError(
-                f"{what} is no longer a number at step {step} ({value}); the training was stopped.",
-                f"Try a lower learning_rate (it is {self._spec.learning_rate:g}), or bf16 or fp32 instead of fp16.",
-                "learning_rate",
-            )
+    def _spread_s(self, left: int) -> float | None:
+        """Two standard errors of the time that `left` steps take: of their sum, and of the mean it rests on."""
+        times = [mark[0] for mark in self._pace]
+        taken = [after - before for before, after in pairwise(times)]
+        if len(taken) < 3:
+            return None
+        return 2 * pstdev(taken) * math.sqrt(left + left * left / len(taken))

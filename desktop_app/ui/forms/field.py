@@ -165,7 +165,8 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 
 def _kind(name: str, kinds: list[Any]) -> Kind:
     if any(get_origin(kind) is tuple for kind in kinds):
-        return "lines" if name.endswith("data") else "names"  # paths hold spaces and commas, names do not
+        # Paths and prompts hold spaces and commas, names do not.
+        return "lines" if name.endswith(("data", "prompts")) else "names"
     first = kinds[0]
     if get_origin(first) is Literal:
         return "choice"

@@ -4,27 +4,47 @@ import math
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import ValidationError
+
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.training_limits import method_refusal, optimizer_refusal
 from desktop_app.paths import demo_data, demo_model
 
 from .form import Form
 
 SIMPLE_FIELDS = ("epochs", "max_length", "learning_rate")
 ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
-    "Adapter": ("rank", "alpha", "dropout", "target_modules"),
+    "Adapter": ("rank", "alpha", "dropout", "target_modules", "modules_to_save", "merge"),
+    "4 bits": ("quant_type", "double_quantization"),
     "Training": (
+        "optimizer",
         "scheduler",
         "warmup_ratio",
+        "decay_ratio",
         "weight_decay",
         "max_grad_norm",
         "max_steps",
         "batch_size",
         "gradient_accumulation",
+        "beta",
+        "neftune_alpha",
         "seed",
         "activation_checkpointing",
+        "packing",
+        "padding_free",
     ),
+    "Watching": (
+        "eval_steps",
+        "early_stopping",
+        "save_steps",
+        "keep_checkpoints",
+        "logging_steps",
+        "on_out_of_memory",
+        "keep_best",
+    ),
+    "Samples": ("sample_prompts", "sample_steps", "sample_tokens"),
     "Data": (
         "train_on",
         "chat_template",
@@ -36,7 +56,7 @@ ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
         "split_seed",
         "shuffle_seed",
     ),
-    "Machine": ("device", "precision", "threads", "logging_steps", "eval_steps", "save_steps", "name", "output"),
+    "Machine": ("device", "precision", "threads", "name", "output"),
 }
 UNITS = {
     "max_length": "tokens",
@@ -51,6 +71,10 @@ UNITS = {
     "logging_steps": "steps",
     "eval_steps": "steps",
     "save_steps": "steps",
+    "decay_ratio": "of steps",
+    "early_stopping": "measurements",
+    "sample_steps": "steps",
+    "sample_tokens": "tokens",
 }
 
 
@@ -85,6 +109,22 @@ class FinetuneForm(Form[FinetuneSpec]):
         "save_steps": "Checkpoint interval",
         "name": "Name",
         "output": "Output folder",
+        "objective": "Objective",
+        "quant_type": "4-bit code",
+        "double_quantization": "Double quantization",
+        "modules_to_save": "Whole modules",
+        "decay_ratio": "WSD fall",
+        "neftune_alpha": "NEFTune noise",
+        "packing": "Pack short examples into full rows",
+        "padding_free": "Read each batch as one row without padding",
+        "keep_checkpoints": "Kept checkpoints",
+        "keep_best": "Keep the best checkpoint and use it for the result",
+        "early_stopping": "Early stopping",
+        "merge": "Also save the merged model",
+        "on_out_of_memory": "Out of memory",
+        "sample_prompts": "Prompts to answer while it learns",
+        "sample_steps": "Sample interval",
+        "sample_tokens": "Sample length",
     }
 
     def __init__(self) -> None:
@@ -100,7 +140,17 @@ class FinetuneForm(Form[FinetuneSpec]):
 
     def missing_choice(self) -> str:
         """Say which choice is missing or cannot be trained: the model first, then the data."""
-        return self._model_problem() or self._data_problem()
+        return self._model_problem() or self._data_problem() or self._method_problem()
+
+    def refusals(self, name: str, has_gpu: bool) -> dict[str, str]:
+        """Say which values of a choice cannot be used with this model on this computer, each with its reason."""
+        values = self.fields[name].choices
+        found = dict.fromkeys(values, "")
+        if name == "method":
+            found = {value: method_refusal(value, self.facts) for value in values}  # type: ignore[arg-type]
+        elif name == "optimizer":
+            found = {value: optimizer_refusal(value, has_gpu) for value in values}  # type: ignore[arg-type]
+        return {value: reason for value, reason in found.items() if reason}
 
     def steps(self) -> int | None:
         """About how many steps the training takes; None while the number of rows is not known."""
@@ -121,6 +171,18 @@ class FinetuneForm(Form[FinetuneSpec]):
         if not self.values["model"]:
             return "Choose a model to fine-tune."
         return finetune_refusal(facts) if facts is not None and facts.path == self.values["model"] else ""
+
+    def _method_problem(self) -> str:
+        refusal = method_refusal(self.values["method"], self.facts)
+        if refusal:
+            return f"Choose another method: {refusal}"
+        try:
+            self.spec_type(**{name: self._value_or_default(name) for name in self.fields})
+        except ValidationError as error:
+            said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            name, _, text = said.partition(": ")
+            return f"{self.fields[name].label}: {text}." if name in self.fields else f"{said}."
+        return ""
 
     def _data_problem(self) -> str:
         report = self.report

@@ -5,6 +5,8 @@ A form knows no widgets. It may hold values that are wrong; only `to_spec` insis
 
 from typing import Any, ClassVar, Generic, TypeVar
 
+from pydantic import ValidationError
+
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.spec import parse_spec
 from desktop_app.domain.value import Value
@@ -79,7 +81,10 @@ class Form(Generic[S]):
         if any(not self.values[name] for name in self.chosen if self._is_needed(name)):
             return None
         values = {name: self._value_or_default(name) for name in self.fields}
-        draft: S = self.spec_type(**values)
+        try:
+            draft: S = self.spec_type(**values)
+        except ValidationError:  # each value is right, but not beside another one; `missing` says so
+            return None
         return draft
 
     def _is_needed(self, name: str) -> bool:

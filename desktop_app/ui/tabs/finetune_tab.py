@@ -12,6 +12,7 @@ from nicegui import ui
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.spec import JobSpec, parse_spec
+from desktop_app.domain.training_limits import objective_note
 from desktop_app.errors import AppError
 from desktop_app.hardware.disk import free_bytes
 from desktop_app.paths import data_dir
@@ -37,7 +38,12 @@ from desktop_app.ui.wording import duration_text, size_text
 
 _METHODS = {
     "lora": "The model stays as it is; a small adapter beside it is trained.",
-    "qlora": "The model is held in 4 bits (NF4); a small adapter beside it is trained.",
+    "qlora": "The model is held in 4 bits; a small adapter beside it is trained.",
+    "lora_8bit": "The model is held in 8 bits; a small adapter beside it is trained.",
+    "dora": "Like LoRA, and the length of each row of weights is trained apart from its direction.",
+    "rslora": "Like LoRA, scaled by the root of the rank: for ranks above 32.",
+    "pissa": "Like LoRA, started from the strongest directions of the weights: learns faster at first.",
+    "full": "Every weight is trained: the most memory, and the result is a whole model.",
 }
 _FOLLOW_S = 0.25
 _DISK_S = 10.0
@@ -90,9 +96,11 @@ class _FinetuneTab:
             self.model = Choice("model", self.state.choose_model, self._pick_model)
             _clause("on")
             self.data = Choice("data", self.state.choose_data, self._pick_data)
-            _clause("with")
+            _clause("with", "pt-[25px]")
             with ui.column().classes("gap-1 w-full"):
-                self.controls.segments("method", WORDS)
+                with ui.row().classes("gap-3 items-start no-wrap w-full"):
+                    self.controls.choice("objective", WORDS)
+                    self.controls.choice("method", WORDS)
                 self.method_note = ui.label().classes("t-small c-3")
             _clause("for", "pt-[25px]")  # beside the boxes, not beside their names
             simple_fields(self.controls)
@@ -140,7 +148,11 @@ class _FinetuneTab:
         files = {path: Path(path).name for path in state.files.paths}
         line = data_line(report) if report else ("Reading …" if state.data else "JSONL, JSON, CSV, Parquet or text.")
         self.data.show(files, state.data, line, is_problem=report is not None and bool(report.problem))
-        self.method_note.set_text(_METHODS[self.form.values["method"]])
+        values = self.form.values
+        self.method_note.set_text(f"{objective_note(values['objective'])} {_METHODS[values['method']]}")
+        has_gpu = bool(state.machine and state.machine[-1].gpus) and values["device"] != "cpu"
+        for name in ("method", "optimizer"):
+            self.controls.refuse(name, self.form.refusals(name, has_gpu), WORDS)
 
     def _show_figures(self) -> None:
         steps, plan = self.form.steps(), self.plan.plan

@@ -7,8 +7,28 @@ from desktop_app.ui.forms.finetune_form import ADVANCED_GROUPS, SIMPLE_FIELDS, U
 from .form_controls import FormControls
 
 WORDS = {
+    "sft": "Supervised (SFT)",
+    "dpo": "Preferences (DPO)",
+    "kto": "Likes (KTO)",
+    "orpo": "Preferences (ORPO, experimental)",
+    "reward": "Reward model",
     "lora": "LoRA",
-    "qlora": "QLoRA",
+    "qlora": "QLoRA, 4 bits",
+    "lora_8bit": "LoRA on 8 bits",
+    "dora": "DoRA",
+    "rslora": "rsLoRA",
+    "pissa": "LoRA from a PiSSA start",
+    "full": "Full, every weight",
+    "nf4": "NF4",
+    "fp4": "FP4",
+    "adamw": "AdamW",
+    "adamw_8bit": "AdamW, 8 bits",
+    "paged_adamw": "AdamW, paged",
+    "paged_adamw_8bit": "AdamW, 8 bits, paged",
+    "adafactor": "Adafactor",
+    "wsd": "Warm up, hold, fall (WSD)",
+    "ask": "Stop and ask",
+    "smaller": "Go on with a smaller plan",
     "all-linear": "All linear layers",
     "linear": "Linear",
     "cosine": "Cosine",
@@ -29,6 +49,10 @@ _EMPTY = {
     "save_steps": "automatic",
     "name": "automatic",
     "output": "in the job's folder",
+    "early_stopping": "off",
+    "modules_to_save": "none",
+    "sample_steps": "automatic",
+    "sample_prompts": "one to a line",
 }
 
 
@@ -52,6 +76,9 @@ def _field(controls: FormControls, name: str) -> None:
     kind = controls.form.fields[name].kind
     if kind == "choice":
         controls.choice(name, WORDS)
+    elif kind == "lines":
+        with ui.row().classes("col-span-3"):
+            controls.lines(name, _EMPTY.get(name, ""))
     elif kind == "switch":
         with ui.row().classes("col-span-3"):
             controls.switch(name)

@@ -41,6 +41,26 @@ class FormControls:
         self._keep(name, control)
         return control
 
+    def refuse(self, name: str, reasons: Mapping[str, str], words: Mapping[str, str]) -> None:
+        """Grey the values of a list that cannot be chosen, and say why behind them."""
+        control = self._controls[name]
+        assert isinstance(control, ui.select)
+        values = self.form.fields[name].choices
+        options = {value: words.get(value, value) for value in values}
+        options |= {value: f"{options[value]} – {reason}" for value, reason in reasons.items()}
+        if options != control.options:
+            refused = [place for place, value in enumerate(values) if value in reasons]
+            control.props(f':option-disable="option => {refused}.includes(option.value)"')
+            control.set_options(options, value=control.value)
+
+    def lines(self, name: str, placeholder: str = "") -> ui.textarea:
+        """Draw a field for several lines of text."""
+        with self._labelled(name):
+            control = ui.textarea(value=self.form.values[name], placeholder=placeholder)
+            control.classes("w-full").props("rows=3 outlined dense")
+        self._keep(name, control)
+        return control
+
     def segments(self, name: str, words: Mapping[str, str]) -> ui.toggle:
         """Draw two or three choices side by side, without a label above; those that have words."""
         options = {value: words[value] for value in self.form.fields[name].choices if value in words}

@@ -46,7 +46,7 @@ def test_a_torn_line_of_an_earlier_attempt_costs_no_other_event(folder: JobFolde
     ]
 
 
-def test_the_last_progress_and_metric_are_never_lost(folder: JobFolder) -> None:
+def test_the_last_progress_and_every_metric_arrive(folder: JobFolder) -> None:
     reporter = Reporter(folder)
     for step in range(1, 501):
         reporter.progress(step, 500, "step")
@@ -54,12 +54,12 @@ def test_the_last_progress_and_metric_are_never_lost(folder: JobFolder) -> None:
     reporter.metric(500, {"eval_loss": 0.5})
     reporter.close()
     events = folder.read_events().events
-    assert len(events) < 500, "too many lines for the eye"
-    assert [event.done for event in events if isinstance(event, Progress)][-1] == 500
-    assert {name: event.step for event in events if isinstance(event, Metric) for name in event.values} == {
-        "loss": 500,
-        "eval_loss": 500,
-    }
+    told = [event.done for event in events if isinstance(event, Progress)]
+    assert len(told) < 100, "too many lines for the eye"
+    assert told[-1] == 500
+    losses = [event for event in events if isinstance(event, Metric) and "loss" in event.values]
+    assert [(event.step, event.values["loss"]) for event in losses] == [(step, 1 / step) for step in range(1, 501)]
+    assert [event.step for event in events if isinstance(event, Metric) and "eval_loss" in event.values] == [500]
 
 
 def test_what_is_held_back_comes_before_the_next_event(folder: JobFolder) -> None:

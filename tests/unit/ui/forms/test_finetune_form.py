@@ -26,7 +26,7 @@ def test_an_untouched_form_is_the_spec_with_its_defaults() -> None:
 
 
 def test_every_field_has_a_place_and_a_tooltip() -> None:
-    placed = [*SIMPLE_FIELDS, "method", *(name for group in ADVANCED_GROUPS.values() for name in group)]
+    placed = [*SIMPLE_FIELDS, "objective", "method", *(name for group in ADVANCED_GROUPS.values() for name in group)]
     form = FinetuneForm()
     assert sorted([*placed, *form.chosen]) == sorted(form.fields)
     assert all(field.description for field in form.fields.values())

@@ -1,0 +1,35 @@
+"""What a kind of machine or model cannot do in a fine-tuning, each with its reason; found out by trying.
+
+One table for the form, which greys these choices, and for the worker, which refuses them.
+"""
+
+from .finetune_spec import FinetuneMethod, Objective, Optimizer
+from .model_facts import ModelFacts
+
+
+def optimizer_refusal(optimizer: Optimizer, has_gpu: bool) -> str:
+    """Say why an optimizer is of no use here, '' if it is."""
+    if optimizer.startswith("paged") and not has_gpu:
+        return "paged optimizers move GPU memory to RAM; without a GPU bitsandbytes falls back to the plain one."
+    return ""
+
+
+def method_refusal(method: FinetuneMethod, facts: ModelFacts | None) -> str:
+    """Say why a model cannot be trained by a method, '' if it can."""
+    if facts is not None and facts.quantization and method in ("full", "pissa"):
+        return f"the model is quantized ({facts.quantization}); this needs the original weights."
+    return ""
+
+
+def objective_note(objective: Objective) -> str:
+    """Say in one sentence what an objective learns from which data."""
+    return _OBJECTIVES[objective]
+
+
+_OBJECTIVES: dict[Objective, str] = {
+    "sft": "Learns to write the answers in the data.",
+    "dpo": "Learns from pairs to prefer the chosen answer to the rejected one.",
+    "kto": "Learns from single answers that were liked or not.",
+    "orpo": "Experimental. Learns the chosen answers and to prefer them, in one go.",
+    "reward": "Learns to score answers; the result judges, it does not write.",
+}

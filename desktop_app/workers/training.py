@@ -1,0 +1,250 @@
+"""One training, from the loaded model to the written file; everything that holds torch objects.
+
+The model is released before its result is checked, so that the check needs no second place in memory.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import set_seed
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.job_folder import JobFolder
+from desktop_app.result_folder import read_manifest
+from desktop_app.training_data.tokenization import Tokenization
+
+from .answer_rows import AnswerRows
+from .checkpoints import Checkpoints, step_of, tokens_of
+from .device import chosen_device, chosen_dtype, device_name, dtype_name, peak_memory_bytes, use_threads
+from .finished import Summary
+from .held_out import HeldOut
+from .loading import load_model, load_tokenizer, quantization_in_use
+from .packing import packing_problem
+from .pissa import Start, adapter_start
+from .quantized_base import base_quantization
+from .reporter import Reporter
+from .samples import Samples
+from .token_rows import TokenRows
+from .trainers import make_trainer
+from .training_voice import TrainingVoice
+
+Rows = TokenRows | AnswerRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a training ended; `steps` are all steps, those of earlier attempts included."""
+
+    steps: int
+    has_stopped_early: bool
+    summary: Summary
+
+
+class Training:
+    """Call `load`, `train`, then use `model`, then `release`; `fresh_base` at any time after `load`."""
+
+    def __init__(self, spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> None:
+        """Choose device and number format.
+
+        Raises:
+            AppError: this computer does not have what the spec asks for.
+        """
+        use_threads(spec.threads)
+        self._spec = spec
+        self._facts = facts
+        self._reporter = reporter
+        self.device = chosen_device(spec.device)
+        self._compute = chosen_dtype(spec.precision, self.device)
+        # Weights that are trained themselves are held in fp32: in 16 bits small steps would be lost.
+        self._dtype = self._compute if spec.is_adapter else torch.float32
+        self._quantization: Any = None
+        self._trainer: Any = None
+        self.model: Any = None
+        self.tokenizer: Any = None
+        self.start: Start | None = None
+
+    def load(self, tokenization: Tokenization) -> None:
+        """Load model and tokenizer.
+
+        Raises:
+            ModelError: they cannot be loaded.
+        """
+        self._quantization = base_quantization(self._spec, self._facts, self._dtype, self._reporter)
+        self._reporter.stage("Loading the model")
+        self.model = self.fresh_base(lambda done, total: self._reporter.progress(done, total, "tensor"))
+        self.tokenizer = load_tokenizer(Path(self._spec.model))
+        if self.tokenizer.pad_token_id is None:
+            # Padding is masked and never trained, so any token will do.
+            self.tokenizer.pad_token = self.tokenizer.convert_ids_to_tokens(tokenization.pad_id or 0)
+        self.model.config.pad_token_id = self.tokenizer.pad_token_id  # where a reward model finds the last token
+        if self._spec.packing or self._spec.padding_free:
+            self._check_packing()
+
+    def fresh_base(self, progress: Callable[[int, int], None] | None = None) -> Any:
+        """Load the base model once more, in the same form as for the training."""
+        set_seed(self._spec.seed)  # a reward model's last layer is new
+        return load_model(
+            Path(self._spec.model),
+            self.device,
+            self._dtype,
+            self._quantization,
+            progress,
+            is_scorer=self._spec.objective == "reward",
+        )
+
+    def train(
+        self, rows: Rows, held_out: Rows, job: JobFolder, data_fingerprint: str, tokenization: Tokenization
+    ) -> Outcome:
+        """Train from the start or from the newest checkpoint, and measure before and after.
+
+        Raises:
+            AppError: the numbers are no longer finite, or memory or disk are full.
+            CancelledByUser: the user ended it.
+        """
+        spec, reporter = self._spec, self._reporter
+        measuring = HeldOut(spec, held_out, reporter.heed_cancel)
+        samples = Samples(spec, tokenization, self.tokenizer, reporter)
+        trainer, aside = self._make_trainer(rows, job, measuring)
+        self._trainer, self.model = trainer, trainer.model
+        self.start = adapter_start(spec, self.model)
+        checkpoints = Checkpoints(
+            job,
+            reporter,
+            data_fingerprint,
+            spec.keep_checkpoints,
+            optimizer=spec.optimizer,
+            max_length=spec.max_length,
+            adapter_start=None if self.start is None else self.start.digest,
+        )
+        assert checkpoints.aside == aside
+        voice = TrainingVoice(
+            spec,
+            reporter,
+            checkpoints,
+            (lambda: measuring.measure(self.model)) if len(measuring) else None,
+            (lambda step: samples.tell(self.model, step)) if len(samples) else None,
+        )
+        voice.trainer = trainer
+        trainer.add_callback(voice)
+        resume = checkpoints.newest()
+        before = self._measured_before(measuring, is_first=resume is None)
+        if resume is not None:
+            reporter.notice(f"Going on from the checkpoint at step {step_of(resume):,}.")
+            trainer.start_counting_at(tokens_of(resume))
+            voice.go_on(read_manifest(resume))
+        reporter.stage("Training")
+        started, tokens = time.monotonic(), trainer.tokens_seen()
+        trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+        seconds = time.monotonic() - started
+        checkpoints.discard_aside()
+        summary = {**self._pace(seconds, tokens), "final_loss": voice.final_loss}
+        used = self._use_best(checkpoints, voice)
+        after = measuring.measure(self.model) if len(measuring) and trainer.state.global_step else {}
+        if after and used == trainer.state.global_step:
+            reporter.metric(trainer.state.global_step, after)
+        if after:
+            voice.best.note(used, after["eval_loss"])
+        return Outcome(
+            steps=trainer.state.global_step,
+            has_stopped_early=voice.has_stopped_early,
+            summary={**summary, **_before_and_after(before, after), "result_step": used, **self._in_use()},
+        )
+
+    def release(self) -> None:
+        """Give the memory of the trained model back."""
+        self._trainer = self.model = None
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _make_trainer(self, rows: Rows, job: JobFolder, measuring: HeldOut) -> tuple[Any, Path]:
+        spec = self._spec
+        if not spec.is_adapter and spec.objective in ("dpo", "kto"):
+            self._reporter.stage("Loading the reference model")
+            measuring.reference = self.fresh_base()
+        aside = job.checkpoints_dir / ".aside"
+        trainer = make_trainer(
+            spec, self.model, self.tokenizer, rows.table(), aside, self._compute, [], measuring.reference
+        )
+        return trainer, aside
+
+    def _check_packing(self) -> None:
+        """Look whether this model keeps packed examples apart, and pack nothing if it does not."""
+        problem = packing_problem(self.model)
+        if problem:
+            self._reporter.notice(f"Examples are not packed: {problem}", "warning")
+            self._spec = self._spec.model_copy(update={"packing": False, "padding_free": False})
+
+    def _use_best(self, checkpoints: Checkpoints, voice: TrainingVoice) -> int:
+        """Go back to the weights with the lowest held-out loss, if the user wants those; return their step."""
+        last: int = self._trainer.state.global_step
+        best = checkpoints.best() if self._spec.keep_best else None
+        if best is None or step_of(best) == last:
+            return last
+        self._trainer._load_from_checkpoint(str(best))
+        self._reporter.notice(
+            f"The result is that of step {step_of(best):,}, where the held-out loss was lowest ({voice.best.loss:.4g})."
+        )
+        return step_of(best)
+
+    def _measured_before(self, measuring: HeldOut, is_first: bool) -> dict[str, float]:
+        """Measure with the untrained adapter, which changes nothing: so it is the base model's loss."""
+        if not len(measuring):
+            return {}
+        self._reporter.stage("Measuring before the training")
+        found = measuring.measure(self.model)
+        if is_first:
+            self._reporter.metric(0, found)
+        return found
+
+    def _pace(self, seconds: float, tokens: int) -> Summary:
+        state = self._trainer.state
+        seen = self._trainer.tokens_seen()
+        return {
+            "steps": state.global_step,
+            "epochs": round(state.epoch or 0.0, 3),
+            "tokens": seen,
+            "seconds": round(seconds, 2),
+            "tokens_per_s": round((seen - tokens) / seconds, 1),
+        }
+
+    def _in_use(self) -> Summary:
+        """What was really used, whatever was asked for."""
+        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        formats = ", ".join(sorted({dtype_name(parameter.dtype) for parameter in trainable}))
+        return {
+            "trainable_parameters": sum(parameter.numel() for parameter in trainable),
+            "peak_bytes": peak_memory_bytes(self.device),
+            "device": device_name(self.device),
+            "dtype": dtype_name(self._dtype),
+            "compute_dtype": dtype_name(self._compute),
+            "adapter_dtype" if self._spec.is_adapter else "trained_dtype": formats,
+            "quantization": quantization_in_use(self.model),
+            "attention": str(getattr(self.model.config, "_attn_implementation", "")),
+            "packing": self._spec.packing,
+            "optimizer": optimizer_name(self._trainer.optimizer),
+            "wrapper": type(self._trainer.model_wrapped).__name__,
+            "world_size": self._trainer.args.world_size,
+        }
+
+
+def optimizer_name(wrapped: Any) -> str:
+    """Name the optimizer that really runs, with the size of its memory where it is a quantized one."""
+    optimizer = getattr(wrapped, "optimizer", wrapped)
+    bits = getattr(getattr(optimizer, "args", None), "optim_bits", 32)
+    words = [f"{bits} bits"] * (bits != 32) + ["paged"] * bool(getattr(optimizer, "is_paged", False))
+    return type(optimizer).__name__ + (f" ({', '.join(words)})" if words else "")
+
+
+def _before_and_after(before: dict[str, float], after: dict[str, float]) -> Summary:
+    found: Summary = {"eval_loss_before": before.get("eval_loss"), "eval_loss_after": after.get("eval_loss")}
+    for name in ("eval_accuracy", "eval_margin"):
+        if name in after:
+            found |= {f"{name}_before": before.get(name), f"{name}_after": after[name]}
+    return found
