@@ -15,7 +15,16 @@ from .widgets.job_dot import DOT_CLASSES
 from .wording import duration_text, number_text, time_left_text, when_text
 
 KIND_NAMES = {"finetune": "Fine-tune", "quantize": "Quantize", "evaluate": "Evaluate"}
-METHOD_NAMES = {"lora": "LoRA", "qlora": "QLoRA", **{name: method.title for name, method in METHODS.items()}}
+_TRAINED = {
+    "lora": "LoRA",
+    "qlora": "QLoRA",
+    "lora_8bit": "LoRA, 8 bits",
+    "dora": "DoRA",
+    "rslora": "rsLoRA",
+    "pissa": "PiSSA",
+    "full": "Full",
+}
+METHOD_NAMES: dict[str, str] = _TRAINED | {str(name): method.title for name, method in METHODS.items()}
 _ORDER = list(JobState)
 
 

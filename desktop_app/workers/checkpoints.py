@@ -57,8 +57,8 @@ class Checkpoints:
             folder.discard()
             raise
         shutil.rmtree(written, ignore_errors=True)
-        path = final.relative_to(self._job.path).as_posix()
-        self._reporter.emit(Checkpoint, step=step, path=path, is_best=step == self.best_step)
+        place = final.relative_to(self._job.path).as_posix()
+        self._reporter.emit(Checkpoint, step=step, path=place, is_best=step == self.best_step)
         for old in self._by_step()[self._kept :]:
             if step_of(old) != self.best_step:
                 shutil.rmtree(old, ignore_errors=True)

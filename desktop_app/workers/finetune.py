@@ -45,11 +45,8 @@ class _Prepared:
     def some_row(self) -> dict[str, list[int]]:
         """A row by whose logits the trained model is known again."""
         row = self.train[0]
-        ids = (
-            row["input_ids"]
-            if "input_ids" in row
-            else row["prompt_ids"] + row.get("chosen_ids", row.get("completion_ids"))
-        )
+        answer = row.get("chosen_ids") or row.get("completion_ids") or []
+        ids = row.get("input_ids") or [*row.get("prompt_ids", []), *answer]
         return {"input_ids": ids, "labels": ids}
 
 

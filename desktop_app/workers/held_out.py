@@ -94,7 +94,8 @@ class HeldOut:
         return float(-self._spec.beta * F.logsigmoid(odds).mean())
 
     def _liked(self, model: Any, rows: AnswerRows) -> dict[str, float]:
-        liked, unliked = [], []
+        liked: list[float] = []
+        unliked: list[float] = []
         for row in rows:
             self._look()
             ids = [*row["prompt_ids"], *row["completion_ids"]]

@@ -131,12 +131,14 @@ class OurDpo(OwnTokens, DPOTrainer):
 class OurKto(OwnTokens, KTOTrainer):
     """Learn from single answers that were liked or not."""
 
-    def _prepare_dataset(self, dataset: Dataset, *args: Any, **options: Any) -> Dataset:
+    def _prepare_dataset(
+        self, dataset: Dataset, processing_class: Any, args: KTOConfig, *more: Any, **options: Any
+    ) -> Dataset:
         """Pair each prompt with the answer before it in its batch, from which KTO estimates the divergence.
 
         Rows keep their order and batches their borders, as trl's own preparation and its sequential sampler do.
         """
-        answers, size = dataset["completion_ids"], self.args.per_device_train_batch_size
+        answers, size = dataset["completion_ids"], args.per_device_train_batch_size
         turned: list[list[int]] = []
         for start in range(0, len(answers), size):
             batch = answers[start : start + size]
