@@ -16,6 +16,10 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from desktop_app.licences import FILE_NAME, is_allowed, licences_of  # noqa: E402
+
 DIST = ROOT / "out" / "package"
 BUNDLE = DIST / "Whetstone"
 # PySide6 modules that are GPL only; none of their files may be in the bundle (see docs/decisions).
@@ -54,6 +58,12 @@ def build(torch: str) -> int:
     if problems:
         print("GPL files are in the bundle:", *problems, sep="\n  ")
         return 1
+    licences = licences_of(carried(ROOT / "out" / "pyinstaller" / "installer"))
+    if forbidden := [f"{each.name} {each.version}: {each.licence}" for each in licences if not is_allowed(each)]:
+        print("These may not be in the bundle (see docs/decisions):", *forbidden, sep="\n  ")
+        return 1
+    listed = json.dumps([each.model_dump(mode="json") for each in licences], indent=1, ensure_ascii=False)
+    (BUNDLE / "_internal" / FILE_NAME).write_text(listed, encoding="utf-8")
     about = describe(torch)
     (BUNDLE / "bundle.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
     size = sum(path.stat().st_size for path in BUNDLE.rglob("*") if path.is_file() and not path.is_symlink())
@@ -64,6 +74,19 @@ def build(torch: str) -> int:
 def gpl_files(bundle: Path) -> list[str]:
     """Return the files of the bundle that belong to GPL-only modules of PySide6."""
     return [str(path.relative_to(bundle)) for path in bundle.rglob("*") if GPL_QT.search(path.name)]
+
+
+def carried(work: Path) -> list[metadata.Distribution]:
+    """Return the distributions of which PyInstaller put at least one file into the bundle, by its own lists.
+
+    Its bootloader and what it adds to start a program are in every bundle, so it is on the list too.
+    """
+    names = {"pyinstaller", "pyinstaller-hooks-contrib"}
+    owners = {str(file): each.name for each in metadata.distributions() for file in each.files or ()}
+    for listed in (*work.glob("Analysis-*.toc"), *work.glob("PYZ-*.toc")):
+        entries = re.findall(r"site-packages[/\\\\]+([^'\"]+)['\"]", listed.read_text(encoding="utf-8"))
+        names |= {owners[path] for entry in entries if (path := re.sub(r"\\\\+", "/", entry)) in owners}
+    return [metadata.distribution(name) for name in sorted(names)]
 
 
 def describe(wanted: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The settings tab: each preference is saved at once and heard by the window."""
 
+from importlib import metadata
 from pathlib import Path
 
 from nicegui.testing import User
@@ -46,3 +47,10 @@ async def test_model_folders_can_be_removed_and_the_data_folder_is_shown(user: U
     await user.should_not_see("/models/one")
     assert state.settings.model_folders == ["/models/two"]
     await sees(user, "Apache-2.0")
+
+
+async def test_every_library_is_listed_with_its_licence(user: User, state: WindowState) -> None:
+    await open_tab(user, state, "settings")
+    user.find(marker="licences").click()
+    await sees(user, f"nicegui {metadata.version('nicegui')}")
+    await sees(user, "LGPL-3.0-only OR GPL-2.0-only OR GPL-3.0-only")

@@ -8,6 +8,7 @@ from nicegui import run, ui
 from desktop_app import __version__
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
+from desktop_app.licences import carried_licences
 from desktop_app.paths import APP_NAME, data_dir
 from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.hint import hint
@@ -21,16 +22,8 @@ _OFFLINE = {
     False: "No part of this version uses the network, so nothing changes yet. "
     "Later versions will download a model only when you press Download.",
 }
-_LICENCES = (
-    ("Whetstone", "Apache-2.0"),
-    ("NiceGUI", "MIT"),
-    ("pywebview", "BSD-3-Clause"),
-    ("PyTorch", "BSD-3-Clause"),
-    ("Transformers, PEFT, TRL, Accelerate, Datasets, Tokenizers, safetensors, Optimum", "Apache-2.0"),
-    ("bitsandbytes", "MIT"),
-    ("Qt and PySide6 (Linux)", "LGPL-3.0"),
-    ("Roboto, Material Icons", "Apache-2.0"),
-)
+# What the program carries without being a library with metadata of its own.
+_OWN_LICENCES = (("Whetstone", "Apache-2.0"), ("Roboto, Material Icons", "Apache-2.0"))
 
 
 def draw(state: WindowState) -> None:
@@ -91,11 +84,25 @@ class _SettingsTab:
         _name("Version")
         ui.label(f"{APP_NAME} {__version__} on Python {platform.python_version()}, {platform.system()}").classes("c-2")
         _name("Licences")
-        with ui.element("dl").classes("grid w-full gap-x-4 gap-y-1"):
-            for package, licence in _LICENCES:
-                with ui.row().classes("w-full gap-3 no-wrap"):
-                    ui.label(package).classes("grow")
-                    ui.label(licence).classes("c-3 whitespace-nowrap")
+        with ui.column().classes("gap-1 w-full") as self.licences:
+            for name, licence in _OWN_LICENCES:
+                _licence_row(name, licence)
+            self.all_licences = button("Show the libraries' licences", kind="quiet", on_click=self._show_licences)
+            self.all_licences.classes("-ml-3").mark("licences")
+
+    async def _show_licences(self) -> None:
+        """List what the program carries, each as its own metadata states it."""
+        self.all_licences.disable()
+        try:
+            carried = await run.io_bound(carried_licences)
+        except AppError as error:
+            self.all_licences.enable()
+            ui.notify(error.message, caption=error.hint, type="negative")
+            return
+        self.all_licences.delete()
+        with self.licences:
+            for each in carried:
+                _licence_row(f"{each.name} {each.version}", each.licence)
 
     def _show_folders(self) -> None:
         self.folders.clear()
@@ -149,3 +156,9 @@ class _SettingsTab:
 
 def _name(text: str, offset: str = "") -> None:
     ui.label(text).classes(f"c-2 font-medium {offset}")
+
+
+def _licence_row(name: str, licence: str) -> None:
+    with ui.row().classes("w-full gap-3 no-wrap"):
+        ui.label(name).classes("grow whitespace-nowrap")
+        ui.label(licence).classes("c-3 text-right")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nicegui import app
 
-from .folder_browser import browse
+from .folder_browser import browse, nearest_folder
 
 _native_dialog = asyncio.Lock()
 
@@ -35,5 +35,5 @@ async def _pick(title: str, start: str | Path, suffixes: Sequence[str] | None) -
     patterns = ";".join(f"*{suffix}" for suffix in suffixes or ())
     types = (f"{title} ({patterns})", "All files (*.*)") if suffixes else ()
     async with _native_dialog:
-        picked = await window.create_file_dialog(kind, directory=str(start), file_types=types)
+        picked = await window.create_file_dialog(kind, directory=str(nearest_folder(start)), file_types=types)
     return str(picked[0]) if picked else None
