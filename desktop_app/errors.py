@@ -5,6 +5,7 @@
     ├── ModelError      a model folder is missing something, damaged or not supported
     ├── DataError       a data file is missing something, damaged or of an unknown layout
     ├── HardwareError   this computer lacks what the job needs
+    │   └── MemoryShortage  it has not enough memory for it
     ├── StorageError    disk full, read-only, a file that cannot be written or read
     ├── JobError        a job is not in a state that allows what was asked
     └── ServiceError    a helper process of this program gave no answer
@@ -48,6 +49,10 @@ class HardwareError(AppError):
     """This computer lacks what the job needs."""
 
 
+class MemoryShortage(HardwareError):
+    """This computer has not enough memory for what the job does at once."""
+
+
 class StorageError(AppError):
     """A file or folder cannot be written or read."""
 
@@ -65,6 +70,7 @@ ERROR_KINDS: dict[type[AppError], str] = {
     SpecError: "spec",
     ModelError: "model",
     DataError: "data",
+    MemoryShortage: "memory",  # before the branch that it belongs to
     HardwareError: "hardware",
     StorageError: "storage",
     JobError: "job",

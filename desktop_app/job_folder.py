@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from .domain.event import AnyEvent, parse_event
 from .domain.job import JobState
+from .domain.smaller_plan import SmallerPlan
 from .domain.spec import JobSpec, parse_spec_text
 from .domain.value import Value
 from .durable_file import move_into_place, sync_dir, write_synced
@@ -118,7 +119,7 @@ class JobFolder:
         return self.path / "checkpoints"
 
     def read_spec(self) -> JobSpec:
-        """Read what the job is to do.
+        """Read what the job is to do, with what was changed since so that it needs less memory.
 
         Raises:
             StorageError: if `spec.json` cannot be read.
@@ -130,7 +131,17 @@ class JobFolder:
             raise StorageError(
                 f"{self.spec_file} cannot be read: {error.strerror}.", "The job cannot be started; delete it."
             ) from error
-        return parse_spec_text(text, origin=str(self.spec_file))
+        spec = parse_spec_text(text, origin=str(self.spec_file))
+        plan = self.read_plan()
+        return spec if plan is None else spec.model_copy(update=plan.changes)
+
+    def write_plan(self, plan: SmallerPlan) -> None:
+        """Note what is changed of the spec from the next attempt on."""
+        write_synced(self.path / "plan.json", plan.model_dump_json())
+
+    def read_plan(self) -> SmallerPlan | None:
+        """What was changed of the spec; None if nothing was."""
+        return _read_value(self.path / "plan.json", SmallerPlan)
 
     def read_events(self, offset: int = 0) -> EventPage:
         """Read whole new lines of `events.jsonl` from byte `offset`; unknown kinds are left out.

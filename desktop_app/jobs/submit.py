@@ -22,6 +22,7 @@ from desktop_app.training_data.overlay import read_overlay
 from desktop_app.training_data.reader import open_data_file
 from desktop_app.training_data.sources import data_files
 
+from .less_memory import shrink
 from .recovery import TRASH_PREFIX
 
 _PATH_FIELDS = ("model", "reference", "data", "more_data", "evaluation_data", "overlay", "output")
@@ -148,6 +149,37 @@ def run_on(job_id: str) -> None:
             f"Job {job_id} cannot go on: {error}.", "Make its folder writable: " + str(folder.path)
         ) from error
     ensure_supervisor()
+
+
+def run_on_smaller(job_id: str) -> None:
+    """Continue a fine-tuning that ran out of memory, with the next smaller plan.
+
+    Raises:
+        JobError: it cannot become smaller, or as `run_on`.
+    """
+    folder = folder_of(job_id)
+    if not folder.has_outcome:
+        raise JobError(f"Job {job_id} has not ended.", "Only a job that ended can go on with another plan.")
+    shrink(folder)
+    run_on(job_id)
+
+
+def save_now(job_id: str) -> None:
+    """Let a running fine-tuning save a checkpoint after its current step.
+
+    Raises:
+        JobError: there is no such job, or it has ended.
+    """
+    _unfinished(job_id, "saved").ask(Request.SAVE)
+
+
+def measure_now(job_id: str) -> None:
+    """Let a running fine-tuning measure itself on the held-out rows, and answer the sample prompts.
+
+    Raises:
+        JobError: there is no such job, or it has ended.
+    """
+    _unfinished(job_id, "measured").ask(Request.MEASURE)
 
 
 def delete(job_id: str) -> None:

@@ -21,6 +21,7 @@ from desktop_app.storage.index import Index
 
 from .attempt import Attempt, Graces, abandon, adopt, begin, folder_gone
 from .ledger import Ledger
+from .less_memory import goes_on_by_itself
 from .row import queued_row
 
 _STEP_S = 0.2
@@ -169,6 +170,11 @@ class Supervisor:
             self._ledger.put_progress(attempt.row)
             return
         del self._attempts[job_id]
+        if goes_on_by_itself(attempt.folder, outcome):
+            _LOG.info("%s: out of memory, goes on with a smaller plan", job_id)
+            self._waiting[job_id] = queued_row(attempt.folder)
+            self._ledger.put(self._waiting[job_id])
+            return
         self._ledger.settle(attempt.folder, attempt.row, outcome)
 
     def _guarded(self, folder: JobFolder, action: Callable[[JobFolder], None]) -> None:

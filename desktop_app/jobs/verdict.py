@@ -13,6 +13,8 @@ from desktop_app.domain.job import JobState
 from desktop_app.job_folder import JobFolder, Outcome, Request
 from desktop_app.result_folder import manifest_problems
 
+from .less_memory import MEMORY_ERROR
+
 LastEvent = Succeeded | Failed | Cancelled
 _TAIL_BYTES = 4096
 _TAIL_LINES = 6
@@ -47,10 +49,11 @@ def verdict(folder: JobFolder, evidence: Evidence) -> Outcome:
     if evidence.forced is Request.CANCEL:
         return _outcome(JobState.CANCELLED, "", "It did not stop by itself and was ended by force.")
     message, hint = _cause(evidence)
+    error = MEMORY_ERROR if evidence.memory and evidence.exit_code in (None, -9) and evidence.forced is None else "job"
     printed = "" if evidence.is_other_boot else console_tail(folder.console_file)
     if printed:
         message = f"{message} Last printed: {printed}"
-    return _outcome(JobState.INTERRUPTED, "job", message, f"{hint} {_GO_ON}".strip())
+    return _outcome(JobState.INTERRUPTED, error, message, f"{hint} {_GO_ON}".strip())
 
 
 def console_tail(console: Path) -> str:

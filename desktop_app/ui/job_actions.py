@@ -50,6 +50,21 @@ RESUME = Action(
 )
 
 
+SAVE = Action(name="Save now", icon="o_save", do=submit.save_now, done="It saves a checkpoint after this step.")
+MEASURE = Action(
+    name="Measure now",
+    icon="o_speed",
+    do=submit.measure_now,
+    done="It measures itself on the held-out rows after this step.",
+)
+SMALLER = Action(
+    name="Resume with a smaller plan",
+    icon="o_compress",
+    do=submit.run_on_smaller,
+    done="It is in the queue and goes on from its checkpoint with less memory.",
+)
+
+
 def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
     """Return what can be done with the job now, the most usual first; running it again is always possible."""
     is_training = job.kind == "finetune"
@@ -57,12 +72,14 @@ def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
         case JobState.QUEUED:
             return (REMOVE,)
         case JobState.RUNNING:
-            return (PAUSE, STOP, CANCEL) if is_training else (PAUSE, CANCEL)
+            return (MEASURE, SAVE, PAUSE, STOP, CANCEL) if is_training else (PAUSE, CANCEL)
         case JobState.PAUSED:
             return (CONTINUE, STOP, CANCEL) if is_training else (CONTINUE, CANCEL)
         case JobState.SUCCEEDED:
             return ()
         case _:
+            if is_training and job.error == "memory":
+                return (SMALLER,)
             return (RESUME,) if is_training and has_checkpoint else ()
 
 

@@ -58,6 +58,9 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
         CancelledByUser: the user ended it.
     """
     reporter.obey_signals()
+    plan = job.read_plan()
+    if plan is not None:
+        reporter.notice(f"Memory ran out. {plan.notes[-1]}", "warning")
     check_device(spec.device)
     check_precision(spec)
     facts = base_model_facts(Path(spec.model))
@@ -132,13 +135,17 @@ def _trained(
 def _saved(
     spec: FinetuneSpec, prepared: _Prepared, session: Any, outcome: Any, reporter: Reporter, result: ResultFolder
 ) -> Finished:
-    from .training_result import verified, written
+    from .training_result import merged, verified, written
 
     reporter.stage("Saving the result")
-    trained = written(result.part, spec, session, prepared.tokenization.template.source, prepared.some_row)
-    summary = _summary(prepared, outcome, result.part)
-    write_card(result.part, spec, summary, prepared.data_fingerprint, library_versions())
+    template = prepared.tokenization.template.source
+    trained = written(result.part, spec, session, template, prepared.some_row)
     session.release()
+    summary = _summary(prepared, outcome, result.part)
+    if spec.merge:
+        reporter.stage("Merging the adapter into the model")
+        summary |= merged(result.part, spec, session, template, prepared.some_row, prepared.held_out)
+    write_card(result.part, spec, summary, prepared.data_fingerprint, library_versions())
     checks: dict[str, str] = {}
 
     def verify(folder: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from desktop_app.errors import AppError, HardwareError, ModelError, SpecError, StorageError
+from desktop_app.errors import AppError, HardwareError, MemoryShortage, ModelError, SpecError, StorageError
 
 _NO_SPACE_MARKS = ("No space left", "Disk quota exceeded", "inline_container.cc", "unexpected pos")
 _SMALLER = "Choose a smaller batch_size or max_length, activation_checkpointing, or QLoRA; or close other programs."
@@ -72,11 +72,11 @@ def _memory(error: BaseException) -> AppError | None:
     if type(error).__name__ == "OutOfMemoryError":
         wanted = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", text)
         more = f" It wanted {wanted.group(1)} more." if wanted else ""
-        return HardwareError(f"The memory of the GPU is full.{more}", _SMALLER)
+        return MemoryShortage(f"The memory of the GPU is full.{more}", _SMALLER)
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
         wanted = re.search(r"allocate (\d+) bytes", text)
         more = f" It wanted {int(wanted.group(1)) / 2**30:.1f} GiB more." if wanted else ""
-        return HardwareError(f"The computer's memory (RAM) is full.{more}", _SMALLER)
+        return MemoryShortage(f"The computer's memory (RAM) is full.{more}", _SMALLER)
     return None
 
 

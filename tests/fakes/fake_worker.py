@@ -3,7 +3,8 @@
 steps, step_s   how many steps of how many seconds
 logs            lines printed per step
 checkpoint      steps between checkpoints
-end, at         how it ends at step `at`: ok, fail, bug (traceback), exit, segv, kill, hang
+end, at         how it ends at step `at`: ok, fail, bug (traceback), exit, segv, kill, hang, memory (the system
+                ends it for lack of memory, in a control group); with a smaller plan it does not come to grief
 ignore          1: does not look at requests
 save_s          seconds it takes to save when told to stop
 children        processes it leaves behind, every second one in a session of its own
@@ -74,7 +75,7 @@ class FakeWorker:
             if self.asks("stop"):
                 time.sleep(self.options["save_s"])
                 return self.finish(stopped_early=True)
-            if step == self.options["at"]:
+            if step == self.options["at"] and not (self.folder / "plan.json").exists():
                 self.come_to_grief()
                 if self.options["end"] == "fail":
                     return 0
@@ -126,6 +127,12 @@ class FakeWorker:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "hang":
                 time.sleep(3600)
+            case "memory":
+                group = Path(os.environ["WHETSTONE_TEST_CGROUP"])
+                (group / "cgroup.procs").write_text(str(os.getpid()))
+                hoard = []
+                while True:
+                    hoard.append(bytearray(os.urandom(1 << 20)))
 
     def leave_children(self) -> None:
         for number in range(self.options["children"]):
