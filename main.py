@@ -25,6 +25,10 @@ def main() -> int:
         from desktop_app.services.run import run_service
 
         return run_service(arguments[1], arguments[2:])
+    if role == "serve":
+        from desktop_app.app import serve
+
+        return serve(arguments[1:])
     if role in ("-h", "--help", "--version") or (role and not role.startswith("-")):
         from desktop_app.commands import run_command
 

@@ -12,11 +12,13 @@ import json
 import logging
 import logging.handlers
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .api.guard import START_PATH, AccessPolicy, access_policy
-from .api.server import SERVER_OPTIONS, own_listener, take_over_server
+from .access_tokens import AccessTokens
+from .api.guard import API_PREFIXES, START_PATH, AccessPolicy, access_policy
+from .api.server import SERVER_OPTIONS, Place, own_listener, take_over_server
 from .durable_file import write_private
 from .errors import AppError, StorageError
 from .native.hook import CLOSING_PATH, WindowHook, log_hard_ends
@@ -39,6 +41,7 @@ from .paths import (
     logs_dir,
     make_private_dir,
     settings_dir,
+    tokens_file,
 )
 from .settings import Settings, prepare_storage, read_stored
 
@@ -48,7 +51,9 @@ if TYPE_CHECKING:
     from .domain.job import Job
     from .ui.window_state import WindowState
 
-API_PREFIX = "/api/"
+_WIDE = """Careful: other computers can reach this address ({host}). Whoever has the one-time link or a token
+can do here what you can: read files, start jobs, delete results. Nothing is encrypted. Better: leave --host
+out and reach it through an SSH tunnel, or put a reverse proxy with TLS in front of it (docs/serve.md)."""
 _QUEUE_INTERVAL_S = 5.0
 
 
@@ -61,38 +66,68 @@ def run_window(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="whetstone", description="Open Whetstone's window.")
     parser.add_argument("--browser", action="store_true", help="serve on 127.0.0.1 and print a one-time link instead")
     arguments = parser.parse_args(argv)
+    return _opened(Place(in_browser=arguments.browser))
+
+
+def serve(argv: list[str]) -> int:
+    """Serve for browsers and programs until Ctrl+C, for a computer without a display. Exit codes as `run_window`."""
+    parser = argparse.ArgumentParser(
+        prog="whetstone serve", description="Serve Whetstone for a browser, on a computer without a display."
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 127.0.0.1 reaches this computer only"
+    )
+    parser.add_argument("--port", type=int, default=8431, help="port to listen on (8431)")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME[:PORT]",
+        help="name by which browsers reach it through a tunnel or a reverse proxy; may be given several times",
+    )
+    arguments = parser.parse_args(argv)
+    if not 0 <= arguments.port <= 65535:
+        parser.error(f"--port: {arguments.port} is not between 0 and 65535")
+    hosts = tuple(arguments.allowed_host)
+    return _opened(Place(in_browser=True, host=arguments.host, port=arguments.port, allowed_hosts=hosts))
+
+
+def _opened(place: Place) -> int:
     try:
-        return _open(arguments.browser)
+        return _open(place)
     except AppError as error:
         _say(str(error))
         _notify(str(error))
         return 2
 
 
-def _open(in_browser: bool) -> int:
+def _open(place: Place) -> int:
     one = OneInstance()
     if not one.acquire():
-        return _wake_first(one, in_browser)
+        return _wake_first(one, place.in_browser)
     told = prepare_storage(settings_dir())
-    if not in_browser and (missing := missing_for_window()):
+    if not place.in_browser and (missing := missing_for_window()):
         _say(f"No window can be opened: {missing}")
-        in_browser = True
-    listener = own_listener()
+        place = replace(place, in_browser=True)
+    tokens = AccessTokens(tokens_file())
+    listener = own_listener(place, tokens.port)
     port = listener.getsockname()[1]
-    policy = access_policy(port, [API_PREFIX, CLOSING_PATH, RAISE_PATH])
-    access = {"url": f"http://127.0.0.1:{port}{API_PREFIX}v1", "token": policy.tokens[API_PREFIX]}
+    policy = access_policy(port, [CLOSING_PATH, RAISE_PATH], tokens.accepts, place.names(port))
     try:
         _log_to_file(logs_dir() / "window.log")
         log_hard_ends(logs_dir())
         one.announce(port, policy.tokens[RAISE_PATH])
-        write_private(api_file(), json.dumps(access))
+        write_private(api_file(), json.dumps({"url": f"http://127.0.0.1:{port}{API_PREFIXES[0]}v1"}))
+        tokens.remember_port(port)
     except OSError as error:
         raise StorageError(
             f"{data_dir()} cannot be written: {error.strerror}.",
             "Free some space, or choose another data folder (WHETSTONE_DATA_DIR).",
         ) from error
     take_over_server(listener, policy)
-    _Window(policy, port, in_browser, told).serve()
+    if place.is_wide:
+        _say(_WIDE.format(host=place.host))
+    _Window(policy, port, place, told).serve()
     one.leave()
     return 0
 
@@ -100,10 +135,11 @@ def _open(in_browser: bool) -> int:
 class _Window:
     """One run of the window: what its page, its routes and its end share."""
 
-    def __init__(self, policy: AccessPolicy, port: int, in_browser: bool, told: str) -> None:
+    def __init__(self, policy: AccessPolicy, port: int, place: Place, told: str) -> None:
         self.policy = policy
         self.port = port
-        self.in_browser = in_browser
+        self.address = place.address(port)
+        self.in_browser = place.in_browser
         self._told = told  # about the settings file; shown once
         self._may_quit = False
         self._is_looking = False
@@ -180,14 +216,16 @@ class _Window:
         if self._state is None:
             services = Service("inspect"), Service("sensors"), Service("inspect")
             self._state = WindowState(Settings(app.storage.general), Index(index_file()), *services)
+            if not self.in_browser:
+                self._state.page_link = lambda page: f"{self._link()}&page={page}"
         return self._state
 
     def _add_api(self) -> None:
         from nicegui import app
 
-        from .api.routes import add_routes
+        from .api.application import add_api
 
-        add_routes(app)
+        app.on_shutdown(add_api(app).close)
 
     async def _start(self) -> None:
         """Import the user interface while the window's process starts, and take up jobs that were left."""
@@ -247,11 +285,11 @@ class _Window:
         return {"link": self._link() if link or self.in_browser else ""}
 
     def _link(self) -> str:
-        return f"http://127.0.0.1:{self.port}{START_PATH}?key={self.policy.keys.issue()}"
+        return f"http://{self.address}{START_PATH}?key={self.policy.keys.issue()}"
 
     def _print_link(self) -> None:
         print(f"Open this link in a browser; it works once:\n\n    {self._link()}\n")  # noqa: T201
-        print(f"Scripts find the address and the token of the API in {api_file()}. Ctrl+C ends.", flush=True)  # noqa: T201
+        print("Programs need a token: whetstone token create NAME. Ctrl+C ends.", flush=True)  # noqa: T201
 
     def _no_window(self, reason: str) -> None:
         """Serve for a browser because the window did not come up; called from a thread."""

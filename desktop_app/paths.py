@@ -69,8 +69,18 @@ def window_lock() -> Path:
 
 
 def api_file() -> Path:
-    """Where the API of the open window can be reached and its token; readable by this user only."""
+    """Where the API of the open window can be reached; there only while it runs."""
     return data_dir() / "api.json"
+
+
+def tokens_file() -> Path:
+    """Hashes of the tokens that programs use for the API; readable by this user only."""
+    return data_dir() / "api_tokens.json"
+
+
+def uploads_dir() -> Path:
+    """Files that were sent from a browser on another computer."""
+    return data_dir() / "uploads"
 
 
 def program_root() -> Path:
@@ -105,6 +115,14 @@ def portable_name(text: str) -> str:
     kept = "".join(character if character.isalnum() or character in "-_. " else "-" for character in text)
     kept = kept.encode("utf-8")[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore").strip(". ")
     return f"_{kept}" if _is_device(kept) or not kept else kept
+
+
+def free_name(wanted: Path) -> Path:
+    """Return `wanted`, or the first of NAME-2, NAME-3 that is not taken."""
+    number, free = 2, wanted
+    while free.exists():
+        free, number = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}"), number + 1
+    return free
 
 
 def name_problem(path: Path, on_windows: bool = os.name == "nt") -> str:

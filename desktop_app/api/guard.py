@@ -7,7 +7,7 @@ sees websockets, and refusing before a byte of the body is read.
 
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from types import MappingProxyType
@@ -17,20 +17,28 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 START_PATH = "/start"
+# What programs with a token of the user's may reach; a page of the window they may not.
+API_PREFIXES = ("/api/", "/v1/")
 Headers = list[tuple[bytes, bytes]]
 
 # Said twice, a header could be read one way here and another way behind.
 _ONLY_ONCE = (b"host", b"origin", b"cookie", b"authorization", b"sec-fetch-site")
 # NOTE: Vue compiles NiceGUI's templates in the page, hence 'unsafe-eval'; its page carries inline scripts and styles.
+# ReDoc searches in a worker that it makes of a blob.
 _CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' {sockets}; object-src 'none'; "
-    "frame-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    "worker-src 'self' blob:; frame-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 # A refused page in a browser has our origin: it may do nothing, not even ask for an icon.
 _NOTHING = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _REFUSED = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-_REFUSAL = b"Forbidden. Open Whetstone by its own window or by the one-time link it prints.\n"
+_REFUSAL = (
+    b"Forbidden. Open Whetstone by its own window or by the one-time link it prints. "
+    b"Programs need the API switched on and a token (Settings), sent as 'Authorization: Bearer TOKEN'.\n"
+)
+# Pages that a start link may lead to; anything else could be a trap.
+_PAGES = ("/", "/api/docs", "/api/redoc")
 
 
 class StartKeys:
@@ -57,30 +65,46 @@ class StartKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPolicy:
-    """Who is let in. `tokens` are bearer tokens by the path prefix that each opens."""
+    """Who is let in. `tokens` are the window's own bearer tokens by the path prefix that each opens.
+
+    `accepts_token` judges the tokens of programs, which open the paths below `API_PREFIXES` alone.
+    """
 
     hosts: frozenset[str]
     origins: frozenset[str]
     cookie: str
     session: str = field(repr=False)
     tokens: Mapping[str, str] = field(repr=False)
+    accepts_token: Callable[[str], bool] = field(default=lambda given: False, repr=False)
     keys: StartKeys = field(default_factory=StartKeys, repr=False)
 
     @property
     def content_policy(self) -> str:
         """What a page of ours may load and who may frame it."""
-        sockets = " ".join(sorted(f"ws://{host}" for host in self.hosts))
+        sockets = " ".join(sorted(origin.replace("http", "ws", 1) for origin in self.origins))
         return _CONTENT_POLICY.format(sockets=sockets)
 
 
-def access_policy(port: int, token_prefixes: Iterable[str] = ()) -> AccessPolicy:
-    """Make the policy of one launch on 127.0.0.1:`port`, with fresh secrets of 256 bits each."""
+def access_policy(
+    port: int,
+    token_prefixes: Iterable[str] = (),
+    accepts_token: Callable[[str], bool] = lambda given: False,
+    allowed_hosts: Iterable[str] = (),
+) -> AccessPolicy:
+    """Make the policy of one launch on 127.0.0.1:`port`, with fresh secrets of 256 bits each.
+
+    `allowed_hosts` are further names, with their port unless it is the scheme's own, by which browsers reach it:
+    a tunnel's end or a reverse proxy, which may speak https.
+    """
+    hosts = frozenset({f"127.0.0.1:{port}", *allowed_hosts})
+    further = {f"{scheme}://{host}" for scheme in ("http", "https") for host in allowed_hosts}
     return AccessPolicy(
-        hosts=frozenset({f"127.0.0.1:{port}"}),
-        origins=frozenset({f"http://127.0.0.1:{port}"}),
+        hosts=hosts,
+        origins=frozenset({f"http://127.0.0.1:{port}"} | further),
         cookie=f"whetstone_{port}",  # cookies are shared by all ports of a host
         session=secrets.token_urlsafe(32),
         tokens=MappingProxyType({prefix: secrets.token_urlsafe(32) for prefix in token_prefixes}),
+        accepts_token=accepts_token,
     )
 
 
@@ -111,15 +135,15 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         elif judgement == "start":
-            await self._let_in(self._with_headers(send, _NOTHING))
+            await self._let_in(self._with_headers(send, _NOTHING), _page(scope))
         else:
             await _answer(
                 self._with_headers(send, _NOTHING), 403, [(b"content-type", b"text/plain; charset=utf-8")], _REFUSAL
             )
 
-    async def _let_in(self, send: Send) -> None:
+    async def _let_in(self, send: Send, page: str) -> None:
         cookie = f"{self.policy.cookie}={self.policy.session}; Path=/; HttpOnly; SameSite=Strict"
-        await _answer(send, 303, [(b"location", b"/"), (b"set-cookie", cookie.encode())], b"")
+        await _answer(send, 303, [(b"location", page.encode()), (b"set-cookie", cookie.encode())], b"")
 
     def _with_headers(self, send: Send, content_policy: str) -> Send:
         added = [*self._added, (b"content-security-policy", content_policy.encode())]
@@ -173,6 +197,11 @@ def _redeems_key(policy: AccessPolicy, scope: Scope) -> bool:
     return len(given) == 1 and policy.keys.redeem(given[0])
 
 
+def _page(scope: Scope) -> str:
+    asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("page", ["/"])[0]
+    return asked if asked in _PAGES else "/"
+
+
 def _has_cookie(policy: AccessPolicy, cookies: bytes) -> bool:
     name = policy.cookie + "="
     values = [part.strip() for part in cookies.decode("latin-1").split(";")]
@@ -183,7 +212,9 @@ def _has_token(policy: AccessPolicy, headers: dict[bytes, bytes], path: str) -> 
     scheme, _, given = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() != "bearer":
         return False
-    return any(_same(token, given) and path.startswith(prefix) for prefix, token in policy.tokens.items())
+    if any(_same(token, given) and path.startswith(prefix) for prefix, token in policy.tokens.items()):
+        return True
+    return path.startswith(API_PREFIXES) and policy.accepts_token(given)
 
 
 def _same(secret: str, given: str) -> bool:

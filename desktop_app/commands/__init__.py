@@ -73,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
         help="read a data file in this layout instead of finding it out",
     )
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
+    token = _command(commands, "token", "let programs use the API: list, create NAME, revoke NAME, on, off", _token)
+    token.add_argument("action", choices=("list", "create", "revoke", "on", "off"))
+    token.add_argument("name", nargs="?", default="", metavar="NAME", help="who holds the token, in your words")
+    # Carried out by main.py, like the window; it stands here to be found.
+    commands.add_parser("serve", help="serve for a browser, on a computer without a display (serve --help)")
     for name, text in _JOB_ACTIONS.items():
         _job_argument(_command(commands, name, text, _act)).set_defaults(action=name)
     return parser
@@ -132,3 +137,9 @@ def _selftest(arguments: argparse.Namespace) -> int:
     from .selftest import selftest
 
     return selftest(arguments.json)
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    from .tokens import run_token_command
+
+    return run_token_command(arguments.action, arguments.name, arguments.json)

@@ -1,6 +1,6 @@
 """What came out of a job: where it lies, what was measured, what was verified."""
 
-from nicegui import run, ui
+from nicegui import app, run, ui
 
 from desktop_app.domain.event import Succeeded
 from desktop_app.domain.job import Job
@@ -19,7 +19,7 @@ def draw_result(job: Job, record: RunRecord) -> None:
     if not job.result:
         return
     with ui.column().classes("box w-full gap-3 p-3"):
-        draw_place(job.result)
+        draw_place(job.result, job.id)
         main, others = summary_figures(job.summary)
         if main:
             with figure_row():
@@ -33,12 +33,14 @@ def draw_result(job: Job, record: RunRecord) -> None:
                 draw_facts(others)
 
 
-def draw_place(result: str) -> None:
+def draw_place(result: str, job_id: str = "") -> None:
     """Draw the folder's path with the two things one does with a path."""
     with ui.row().classes("w-full items-center gap-2 no-wrap"):
         ui.label("Result").classes("t-lead")
         hint(ui.label(result).classes("t-mono c-2 truncate min-w-0"), result)
         ui.space()
+        if job_id and app.native.main_window is None:  # the browser may be on another computer
+            button("Download", "o_download", on_click=lambda: ui.navigate.to(f"/api/v1/jobs/{job_id}/result.zip"))
         button("Reveal", "o_folder_open", on_click=lambda: show_folder(result))
         icon_button("o_content_copy", "Copy path", lambda: copy_path(result))
 

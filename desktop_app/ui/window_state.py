@@ -6,7 +6,7 @@ whose subscriptions end with the page.
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class WindowState:
         self.machine_changed = Event[[]]()
         self.settings_changed = Event[[]]()
         self.prefilled = Event[[JobSpec]]()
+        self.page_link: Callable[[str], str] | None = None  # makes a link that lets a browser in, for the native window
         self._version: int | None = None
         self._sample_after = 0.0
 

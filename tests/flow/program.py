@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from desktop_app.access_tokens import AccessTokens
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 # build/package.py points this at the packaged window, to try the very same things with it.
@@ -73,12 +75,15 @@ class Program:
 
 
 class Script:
-    """A script that found the API by its file."""
+    """A script that found the API by its file and was given a token of its own."""
 
     def __init__(self, data_dir: Path) -> None:
         about = json.loads((data_dir / "api.json").read_text())
+        access = AccessTokens(data_dir / "api_tokens.json")
+        self.token = access.create("script")
+        access.switch(True)
         self.url = urlsplit(about["url"])
-        self.headers = {"Authorization": f"Bearer {about['token']}"}
+        self.headers = {"Authorization": f"Bearer {self.token}"}
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         connection = http.client.HTTPConnection(self.url.netloc, timeout=30)
@@ -87,6 +92,15 @@ class Script:
             connection.request(method, self.url.path + path, sent, self.headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read() or b"null")
+        finally:
+            connection.close()
+
+    def status(self, path: str, method: str = "GET") -> int:
+        """Status of an answer that need not be JSON."""
+        connection = http.client.HTTPConnection(self.url.netloc, timeout=30)
+        try:
+            connection.request(method, self.url.path + path, headers=self.headers)
+            return connection.getresponse().status
         finally:
             connection.close()
 

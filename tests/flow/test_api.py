@@ -1,14 +1,19 @@
 """The API as a script uses it: a real server behind its guard, real supervisor, fake worker."""
 
 import http.client
+import io
 import json
+import shutil
 import stat
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from desktop_app.access_tokens import AccessTokens
 from desktop_app.domain.job import JobState
-from desktop_app.paths import api_file
+from desktop_app.paths import tokens_file, uploads_dir
 from tests.flow.bench import Bench
 from tests.flow.program import Program, Script
 
@@ -96,9 +101,111 @@ def test_model_facts(script: Script, bench: Bench) -> None:
 
 
 def test_without_the_token_nothing_is_done(script: Script, bench: Bench) -> None:
-    assert stat.S_IMODE(api_file().stat().st_mode) == 0o600
+    assert stat.S_IMODE(tokens_file().stat().st_mode) == 0o600
+    assert script.token not in tokens_file().read_text(), "only its hash is kept"
     connection = http.client.HTTPConnection(script.url.netloc, timeout=10)
     connection.request("POST", "/api/v1/jobs", json.dumps(bench.spec()))
     assert connection.getresponse().status == 403
     connection.close()
     assert script.call("GET", "/jobs")[1]["jobs"] == []
+
+
+def test_a_token_counts_while_the_api_is_on_and_until_it_is_revoked(script: Script) -> None:
+    access = AccessTokens(tokens_file())
+    assert script.call("GET", "/jobs")[0] == 200
+    access.switch(False)
+    assert script.status("/jobs") == 403
+    access.switch(True)
+    assert script.status("/jobs") == 200
+    access.revoke("script")
+    assert script.status("/jobs") == 403
+
+
+def test_a_token_opens_no_page_of_the_window(script: Script) -> None:
+    connection = http.client.HTTPConnection(script.url.netloc, timeout=10)
+    for path in ("/", "/window/closing", "/_nicegui/client/1/upload/2"):
+        connection.request("GET", path, headers=script.headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 403, path
+    connection.close()
+
+
+def test_the_schema_names_every_action_and_field(script: Script) -> None:
+    connection = http.client.HTTPConnection(script.url.netloc, timeout=30)
+    connection.request("GET", "/api/openapi.json", headers=script.headers)
+    schema = json.loads(connection.getresponse().read())
+    connection.close()
+    assert {"/v1/jobs", "/v1/jobs/{job_id}/events", "/v1/models", "/v1/data/report", "/v1/plans"} <= set(
+        schema["paths"]
+    )
+    finetune = schema["components"]["schemas"]["FinetuneSpec"]["properties"]
+    assert finetune["learning_rate"]["description"] and finetune["learning_rate"]["default"] == 2e-4
+
+
+def test_models_data_and_plans(script: Script, bench: Bench) -> None:
+    status, report = script.call("GET", f"/data/report?path={bench.data}")
+    assert status == 200 and report["rows"] > 0 and report["layout"]
+    assert script.call("GET", "/data/report?path=/no/such/file")[0] == 422
+    assert script.call("GET", "/models") == (200, {"models": []})
+    status, plan = script.call("POST", "/plans", bench.spec())
+    assert status == 200 and plan["needed_bytes"] > 0 and plan["sentence"]
+    status, problem = script.call("POST", "/plans", {**bench.spec(), "rnak": 3})
+    assert status == 422 and "rnak" in problem["message"] and "rank" in problem["hint"]
+
+
+def test_a_result_is_downloaded_as_a_zip_and_a_job_deleted(script: Script, bench: Bench) -> None:
+    job_id = script.call("POST", "/jobs", bench.spec("steps=3"))[1]["id"]
+    result = bench.until_ended(job_id).result
+    connection = http.client.HTTPConnection(script.url.netloc, timeout=30)
+    connection.request("GET", f"{script.url.path}/jobs/{job_id}/result.zip", headers=script.headers)
+    with zipfile.ZipFile(io.BytesIO(connection.getresponse().read())) as archive:
+        assert archive.testzip() is None
+        found = {name: archive.read(name) for name in archive.namelist()}
+    connection.close()
+    files = [path for path in Path(result).rglob("*") if path.is_file()]
+    assert found == {f"{job_id}/{path.relative_to(result)}": path.read_bytes() for path in files} and files
+    assert script.call("GET", "/jobs/none/result.zip")[0] == 404
+    assert script.status(f"/jobs/{job_id}", "DELETE") == 204
+    assert script.call("DELETE", f"/jobs/{job_id}")[0] == 404
+    assert not Path(result).exists()
+
+
+def test_a_file_is_sent_in_pieces_and_never_overwrites_one(script: Script) -> None:
+    content = b"x" * 3_000_000
+    sent = [script.call("PUT", "/files/my%20rows.jsonl", body) for body in (content, b"other")]
+    assert [status for status, _ in sent] == [201, 201]
+    assert [Path(answer["path"]).read_bytes() for _, answer in sent] == [content, b"other"]
+    status, answer = script.call("PUT", "/files/..%5C..%5Cevil", b"y")
+    assert status == 404 or Path(answer["path"]).parent == uploads_dir()
+    assert {path.parent for path in uploads_dir().rglob("*")} == {uploads_dir()}
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this computer")
+def test_the_pages_about_the_api_ask_for_nothing_elsewhere(bench: Bench) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = Program("--browser")
+    link = program.link()
+    ours = link.split("/start")[0]
+    requests: list[str] = []
+    complaints: list[str] = []
+    try:
+        with playwright.sync_playwright() as started:
+            browser = started.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            )
+            page = browser.new_page()
+            page.on("request", lambda request: requests.append(request.url))
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            page.goto(f"{link}&page=/api/docs")
+            page.get_by_text("Submit Job").first.wait_for()
+            page.goto(f"{ours}/api/redoc")
+            page.get_by_text("Submit Job").first.wait_for(state="attached")
+            browser.close()
+    finally:
+        program.close()
+    assert [url for url in requests if not url.startswith((f"{ours}/", "data:", "blob:"))] == []
+    assert complaints == []

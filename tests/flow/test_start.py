@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.flow.program import Program
+from tests.flow.program import Program, Script
 
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 
@@ -79,12 +79,12 @@ def test_the_secrets_stand_nowhere_but_in_the_private_files(start: Callable[...,
     program = start("--browser")
     key = program.link().split("key=")[1].encode()
     secrets = [key, json.loads((data_dir / "window.json").read_text())["token"].encode()]
-    secrets.append(json.loads((data_dir / "api.json").read_text())["token"].encode())
+    secrets.append(Script(data_dir).token.encode())
     process = psutil.Process(program.process.pid)
     told = " ".join([*process.cmdline(), *process.environ().values()]).encode()
     for file in data_dir.rglob("*"):
         if file.is_file():
-            told += file.read_bytes() if file.name not in ("window.json", "api.json") else b""
+            told += file.read_bytes() if file.name != "window.json" else b""
     assert not any(secret in told for secret in secrets)
     assert not [f for f in data_dir.rglob("*.json") if stat.S_IMODE(f.stat().st_mode) & 0o077 and f.parent == data_dir]
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700

@@ -9,13 +9,13 @@ import tempfile
 from pathlib import Path
 
 from desktop_app.api.guard import access_policy
-from desktop_app.api.server import SERVER_OPTIONS, own_listener, take_over_server
+from desktop_app.api.server import SERVER_OPTIONS, Place, own_listener, take_over_server
 from desktop_app.settings import prepare_storage
 
 
 def main() -> None:
     prepare_storage(Path(tempfile.mkdtemp()))
-    listener = own_listener()
+    listener = own_listener(Place())
     port = listener.getsockname()[1]
     policy = access_policy(port, ["/api/"])
     from nicegui import app, ui

@@ -3,9 +3,11 @@
 from importlib import metadata
 from pathlib import Path
 
+from nicegui import ui
 from nicegui.testing import User
 
-from desktop_app.paths import data_dir
+from desktop_app.access_tokens import AccessTokens
+from desktop_app.paths import data_dir, tokens_file
 from desktop_app.ui.window_state import WindowState
 from tests.ui.patience import until
 from tests.ui.tab_bench import choose, open_tab, sees
@@ -54,3 +56,38 @@ async def test_every_library_is_listed_with_its_licence(user: User, state: Windo
     user.find(marker="licences").click()
     await sees(user, f"nicegui {metadata.version('nicegui')}")
     await sees(user, "LGPL-3.0-only OR GPL-2.0-only OR GPL-3.0-only")
+
+
+async def test_programs_are_let_in_by_tokens_that_are_shown_once(user: User, state: WindowState) -> None:
+    access = AccessTokens(tokens_file())
+    await open_tab(user, state, "settings")
+    await sees(user, "no other program can use Whetstone")
+    await user.should_not_see("New token")
+    choose(user, "api", True)
+    await until(lambda: access.is_on)
+    await sees(user, "New token")
+    user.find("New token").click()
+    await sees(user, "Who will hold it?")
+    user.find(marker="token-name").type("notebook")
+    user.find("Create").click()
+    await sees(user, "Copy the token now")
+    shown = next(iter(user.find(marker="token").elements))
+    assert access.accepts(shown.text)  # type: ignore[attr-defined]
+    user.find("Done").click()
+    await sees(user, "notebook")
+    user.find(marker="revoke-notebook").click()
+    await sees(user, "Revoke the token?")
+    user.find("Revoke", kind=ui.button).click()
+    await until(lambda: not access.tokens)
+    choose(user, "api", False)
+    await until(lambda: not access.is_on)
+
+
+async def test_a_token_needs_a_name(user: User, state: WindowState) -> None:
+    AccessTokens(tokens_file()).switch(True)
+    await open_tab(user, state, "settings")
+    user.find("New token").click()
+    await sees(user, "Who will hold it?")
+    user.find("Create").click()
+    await sees(user, "is not allowed")
+    assert AccessTokens(tokens_file()).tokens == ()

@@ -14,6 +14,7 @@ from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar, page_body
 from desktop_app.ui.widgets.path_picker import pick_folder
+from desktop_app.ui.widgets.program_access import ProgramAccess
 from desktop_app.ui.window_state import WindowState
 
 _THEMES = {"system": "Like the system", "light": "Light", "dark": "Dark"}
@@ -40,6 +41,7 @@ class _SettingsTab:
             grid.style("grid-template-columns: 120px minmax(0, 1fr)")
             self._draw_preferences()
             self._draw_folders()
+            self._draw_programs()
             self._draw_about()
         state.models.changed.subscribe(self._show_folders)
 
@@ -58,6 +60,10 @@ class _SettingsTab:
             told.props("dense size=sm").mark("notifications")
             told.on_value_change(lambda event: self._set("notifications", event.value))
             ui.label("By a notification of the system, for when the window is behind others.").classes("t-small c-3")
+
+    def _draw_programs(self) -> None:
+        _name("Other programs")
+        ProgramAccess(self.state)
 
     def _draw_folders(self) -> None:
         _name("Results", "pt-[5px]")

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nicegui import run, ui
+from nicegui import events, run, ui
+
+from desktop_app.paths import free_name, make_private_dir, portable_name, uploads_dir
 
 from .button import button, icon_button
 
@@ -93,9 +95,27 @@ class _Browser:
             self.list.on("keydown", js_handler=_ARROWS)
             self.note = ui.label().classes("t-small c-3")
             with ui.row().classes("w-full justify-end gap-2"):
+                if suffixes is not None:
+                    self._draw_upload(suffixes)
                 button("Cancel", on_click=lambda: self.dialog.submit(None))
                 if suffixes is None:
                     button("Choose this folder", kind="primary", on_click=lambda: self._typed(is_final=True))
+
+    def _draw_upload(self, suffixes: Sequence[str]) -> None:
+        """Send a file of the browser's computer here, where that is another one; it streams to the disk."""
+        upload = ui.upload(auto_upload=True, on_upload=self._uploaded, max_files=1).classes("hidden")
+        upload.props(f'accept="{",".join(suffixes)}"')
+        button("Upload", "o_upload", kind="quiet", on_click=lambda: upload.run_method("pickFiles"))
+        ui.space()
+
+    async def _uploaded(self, event: events.UploadEventArguments) -> None:
+        target = free_name(make_private_dir(uploads_dir()) / portable_name(event.file.name))
+        try:
+            await event.file.save(target)
+        except OSError as error:
+            self.note.text = f"{event.file.name} cannot be stored here: {error.strerror}."
+            return
+        self.dialog.submit(target)
 
     async def go(self, folder: Path) -> None:
         """Show another folder."""
