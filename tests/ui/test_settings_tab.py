@@ -77,7 +77,7 @@ async def test_programs_are_let_in_by_tokens_that_are_shown_once(user: User, sta
     await sees(user, "notebook")
     user.find(marker="revoke-notebook").click()
     await sees(user, "Revoke the token?")
-    user.find("Revoke", kind=ui.button).click()
+    user.find(kind=ui.button, content="Revoke").click()
     await until(lambda: not access.tokens)
     choose(user, "api", False)
     await until(lambda: not access.is_on)

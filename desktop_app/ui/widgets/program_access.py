@@ -27,7 +27,7 @@ class ProgramAccess:
     def __init__(self, state: WindowState) -> None:
         self.state = state
         self.access = AccessTokens(tokens_file())
-        with ui.column().classes("gap-1 w-full"):
+        with ui.column().classes("gap-1 w-full") as self.root:
             switch = ui.checkbox("Let programs use Whetstone", value=self.access.is_on)
             switch.props("dense size=sm").mark("api")
             switch.on_value_change(lambda event: self._switch(event.value))
@@ -41,19 +41,18 @@ class ProgramAccess:
         self.details.clear()
         self.details.set_visibility(is_on)
         with self.details:
-            with ui.row().classes("w-full h-[30px] gap-2 items-center no-wrap"):
-                ui.label(_address()).classes("t-mono c-2 truncate").mark("api-address")
-                ui.space()
-                button("About the API", kind="quiet", on_click=self._open_pages)
+            ui.label(_address()).classes("t-mono c-2 truncate").mark("api-address")
             for token in tokens:
                 self._row(token)
-            button("New token", kind="quiet", on_click=self._create).classes("-ml-3")
+            with ui.row().classes("gap-2 -ml-3"):
+                button("New token", kind="quiet", on_click=self._create)
+                button("About the API", kind="quiet", on_click=self._open_pages)
 
     def _row(self, token: AccessToken) -> None:
         with ui.row().classes("w-full h-[30px] gap-3 items-center no-wrap"):
             ui.label(token.name).classes("truncate")
             ui.label(f"since {token.created}").classes("t-small c-3 whitespace-nowrap grow")
-            revoke = icon_button("o_close", "Revoke: refuse this token from now on")
+            revoke = icon_button("o_close", "Refuse this token from now on")
             revoke.on_click(lambda: self._revoke(token)).mark(f"revoke-{token.name}")
 
     async def _switch(self, on: bool) -> None:
@@ -61,10 +60,15 @@ class ProgramAccess:
 
     async def _revoke(self, token: AccessToken) -> None:
         text = f"Programs that use the token '{token.name}' are refused from now on. This cannot be taken back."
-        if await ask("Revoke the token?", text, ["Revoke", "Keep it"], safe="Keep it") == "Revoke":
-            await self._do(lambda: self.access.revoke(token.id))
+        with self.root:  # the button that was pressed is drawn anew meanwhile
+            if await ask("Revoke the token?", text, ["Revoke", "Keep it"], safe="Keep it") == "Revoke":
+                await self._do(lambda: self.access.revoke(token.id))
 
     async def _create(self) -> None:
+        with self.root:
+            await self._create_in_root()
+
+    async def _create_in_root(self) -> None:
         with ui.dialog() as dialog, ui.card().classes("question"):
             ui.label("New token").classes("t-lead")
             name = ui.input("Who will hold it?", placeholder="notebook, editor, my script").classes("w-full")
