@@ -24,6 +24,7 @@ TIME_LIMIT_S = 5.0
 _LARGEST = 10_000_000  # characters or list entries that one operation may make
 _LARGEST_BITS = 100_000
 _LOOK_EVERY = 64
+_TICK = "look_at_the_clock"
 _WIDE_FORMAT = re.compile(r"\d{6,}|\*")
 
 
@@ -52,7 +53,7 @@ class AnswerSpans(Extension):
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return nodes.CallBlock(self.call_method("_note"), [], [], body).set_lineno(line)
 
-    def tick(self) -> str:
+    def tick(self, value: str) -> str:
         """Look at the clock now and then; called in every loop and macro.
 
         Raises:
@@ -61,7 +62,7 @@ class AnswerSpans(Extension):
         self._ticks += 1
         if self._ticks % _LOOK_EVERY == 0 and time.monotonic() > self._end:
             raise SecurityError(f"it works for longer than {TIME_LIMIT_S:g} s")
-        return ""
+        return value
 
     def _note(self, caller: Any) -> str:
         text: str = caller()
@@ -77,6 +78,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[AnswerSpans, loopcontrols])
         self.filters["tojson"] = _to_json
+        self.filters[_TICK] = self.answers.tick
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
         self.globals["namespace"] = _namespace
@@ -89,8 +91,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         template = super()._parse(source, name, filename)
         for node in template.find_all((nodes.For, nodes.Macro)):
-            look = nodes.ExprStmt(self.answers.call_method("tick", lineno=node.lineno), lineno=node.lineno)
-            look.set_environment(self)
+            # A filter is called directly, a function through the sandbox, which takes ten times as long.
+            said = nodes.Filter(nodes.Const(""), _TICK, [], [], None, None)
+            look = nodes.ExprStmt(said, lineno=node.lineno).set_environment(self)
             node.body.insert(0, look)  # type: ignore[attr-defined]  # both have one
         return template
 

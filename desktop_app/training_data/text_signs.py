@@ -19,7 +19,6 @@ _KEY = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|hf_[A-Za-z0-9]{30,}"
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{35})\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-_KEY_HINTS = ("sk-", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "hf_", "xox", "AIza", "-----BEGIN")
 # Bytes without a meaning in Windows-1252; programs pass them on as the characters of the same number.
 _UNDEFINED = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
 
@@ -67,6 +66,18 @@ def without_template_tokens(text: str) -> str:
 
 def personal_data(text: str) -> str:
     """Say what kind of personal data a text seems to hold: 'an e-mail address', 'a key', '' for none."""
-    if any(hint in text for hint in _KEY_HINTS) and _KEY.search(text):
+    if _may_hold_key(text) and _KEY.search(text):
         return "a key"
     return "an e-mail address" if "@" in text and _MAIL.search(text) else ""
+
+
+def _may_hold_key(text: str) -> bool:
+    """Whether a text has the beginning of a key; many times as fast as the expression, and asked of every text."""
+    return (
+        "sk-" in text
+        or "_" in text  # GitHub, Hugging Face
+        or "AKIA" in text
+        or "AIza" in text
+        or "xox" in text
+        or "-----BEGIN" in text
+    )

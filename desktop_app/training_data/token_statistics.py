@@ -57,7 +57,7 @@ class LengthCounts:
         if count > self.max_length:
             self.cut_rows += 1
             self.cut_tokens += count - self.max_length
-        elif encoded.spans is not None and not self.tokenization.ends(encoded, stretches[-1][1]):
+        elif encoded.spans is not None and not self.tokenization.ends(encoded):
             self.without_end += 1
         self.trained += kept
         self._add_part(min(count, self.max_length))

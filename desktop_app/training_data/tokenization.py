@@ -24,7 +24,7 @@ from .tokenizer_files import load_tokenizer, read_config, special_tokens
 NOT_TRAINED = -100  # torch's cross entropy leaves such labels out
 _ONLY_LAST = "Only the last answer is learned: the chat template writes earlier ones differently."
 _EVERYTHING = "Everything is learned: the chat template does not tell where answers begin."
-_BATCH_ROWS = 256
+_BATCH_ROWS = 512
 _BATCH_CHARACTERS = 4_000_000
 
 
@@ -128,9 +128,8 @@ class Tokenization:
         # Without a token for padding the end token takes its place, as in trl; padding is never trained.
         self.pad_id = self._id_of(named.get("pad_token", "")) if "pad_token" in named else self.eos_id
         added = self._tokenizer.get_added_tokens_decoder()
-        self._end_ids = {number for number, token in added.items() if token.special}
-        if self.eos_id is not None:
-            self._end_ids.add(self.eos_id)
+        ends = [token.content for token in added.values() if token.special]
+        self._end_tokens = tuple(filter(None, [*ends, self.eos_token]))
         self._model_vocabulary = _vocabulary_size(model_folder)
         self._may_exceed = 0 < self._model_vocabulary <= max(self._tokenizer.get_vocab().values(), default=0)
         self._train_on = train_on
@@ -243,9 +242,10 @@ class Tokenization:
             notes.append(found or "It marks no answers; where they are is found by comparing.")
         return " ".join(notes)
 
-    def ends(self, encoded: Encoded, end: int) -> bool:
-        """Whether one of the last tokens before `end` is a special one, so that the model learns to stop there."""
-        return not self._end_ids.isdisjoint(encoded.encoding.ids[max(0, end - 3) : end])
+    def ends(self, encoded: Encoded) -> bool:
+        """Whether a token that means an end stands at the end of the last answer, so that the model learns to stop."""
+        end = encoded.spans[-1][1] if encoded.spans else len(encoded.text)
+        return encoded.text[max(0, end - 64) : end].rstrip().endswith(self._end_tokens)
 
     def _written_many(self, examples: Iterable[Example]) -> Iterator[Written | DataError]:
         for example in examples:
