@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .finetune_spec import BadRows, ChatTemplateName, FinetuneSpec, Layout, TrainOn
+from .finetune_spec import BadRows, ChatTemplateName, FinetuneSpec, Layout, Objective, TrainOn
 from .value import Value
 
 
@@ -40,6 +40,7 @@ class TokenChoice(Value):
     """How rows become tokens; batch, epochs and share kept aside are for the estimate of padding and steps."""
 
     model: str
+    objective: Objective = "sft"
     max_length: int = Field(1024, ge=1)
     train_on: TrainOn = "answers"
     chat_template: ChatTemplateName = "own"
@@ -54,6 +55,7 @@ class TokenChoice(Value):
         """Take the choice out of a fine-tuning spec."""
         return cls(
             model=spec.model,
+            objective=spec.objective,
             max_length=spec.max_length,
             train_on=spec.train_on,
             chat_template=spec.chat_template,

@@ -87,7 +87,7 @@ def token_view(
     if item is None or item.example is None:
         why = item.bad.reason if item is not None and item.bad else "it is left out" if item else "there are fewer"
         raise DataError(f"Row {index + 1:,} has no tokens: {why}.", "Choose another row.")
-    return view_of(_tokenization(wanted), item.example, wanted.max_length).model_dump(mode="json")
+    return view_of(_tokenization(wanted), item.example, wanted.max_length, wanted.objective).model_dump(mode="json")
 
 
 def token_preview(data: dict[str, Any], tokens: dict[str, Any], row: int) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def token_preview(data: dict[str, Any], tokens: dict[str, Any], row: int) -> dic
         raise DataError(
             f"{choice.paths[0]} has no usable row {row:,}, only {examples.row_count:,}.", "Choose an earlier row."
         )
-    return view_of(tokenization, example, wanted.max_length).model_dump(mode="json")
+    return view_of(tokenization, example, wanted.max_length, wanted.objective).model_dump(mode="json")
 
 
 def edit_rows(data: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ Made from the very encoding that is trained on.
 """
 
 from desktop_app.domain.data_report import ShownToken, TokenView, Turn
+from desktop_app.domain.finetune_spec import Objective
+from desktop_app.errors import DataError
 
 from .chat_template import calls_as_text
 from .example import Example
@@ -12,14 +14,19 @@ from .tokenization import Encoded, Tokenization
 SHOWN_TOKENS = 4096
 
 
-def token_view(tokenization: Tokenization, example: Example, max_length: int) -> TokenView:
-    """Show what is trained of an example; of a preference row both answers, each after its prompt.
+def token_view(
+    tokenization: Tokenization, example: Example, max_length: int, objective: Objective = "sft"
+) -> TokenView:
+    """Show what is trained of an example; an objective that compares answers sees each of them after the prompt.
 
     Raises:
-        DataError: if the chat template refuses the conversation.
+        DataError: if the chat template refuses the conversation, or the example lacks what the objective compares.
         ModelError: if a token has no place in the model's vocabulary.
     """
-    if example.is_pair or example.label is not None:
+    if objective != "sft":
+        if example.label is None if objective == "kto" else not example.is_pair:
+            wanted = "no label" if objective == "kto" else "no chosen and rejected answer"
+            raise DataError(f"This row has {wanted}; it is left out in training.", "Choose another objective or data.")
         return _judged(tokenization, example, max_length)
     encoded = tokenization.encoded(example)
     trained = [False] * len(encoded.encoding)

@@ -99,7 +99,10 @@ def main() -> None:
         for megabytes in arguments.memory:
             write_rows(file, megabytes * 1_000_000)
             one = measured(_OURS, file, None)
-            print(f"{megabytes} MB without tokens: {one['rows']:,.0f} rows, {one['s']:.0f} s, peak {one['mib']:,.0f} MiB", flush=True)
+            print(
+                f"{megabytes} MB without tokens: {one['rows']:,.0f} rows, {one['s']:.0f} s, peak {one['mib']:,.0f} MiB",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
