@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from desktop_app.access_tokens import AccessTokens
+from desktop_app.paths import uploads_dir
 from tests.flow.program import PROGRAM, Program
 
 
@@ -89,3 +91,26 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this computer")
+def test_a_file_of_the_browsers_computer_is_sent_and_used(start: Callable[..., Program], tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    (tmp_path / "my rows.jsonl").write_text('{"question": "a", "answer": "b"}\n' * 50)
+    link = start("--port", str(_free_port())).link()
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(link)
+        page.get_by_role("tab", name="Data").click()
+        page.get_by_role("button", name="Choose a file").first.click()
+        with page.expect_file_chooser() as chosen:
+            page.get_by_role("button", name="Upload").click()
+        chosen.value.set_files(tmp_path / "my rows.jsonl")
+        page.get_by_text("questions and answers").first.wait_for()
+        browser.close()
+    assert (uploads_dir() / "my rows.jsonl").read_bytes() == (tmp_path / "my rows.jsonl").read_bytes()
