@@ -158,12 +158,22 @@ def _prepare_window(hook: WindowHook, gui: str | None) -> None:
     window.events.closing += hook.may_close
     toolkit = initialize(gui)
     window.come_forward = lambda: _come_forward(window)
+    window.events.before_show += lambda: _allow_copying(window)
     if window.initial_x is None or window.initial_y is None:
         return
     screens = [(screen.x, screen.y, screen.width, screen.height) for screen in toolkit.get_screens()]
     place = (window.initial_x, window.initial_y)
     if nearest_visible_place(place, (window.initial_width, window.initial_height), screens) is None:
         window.initial_x = window.initial_y = None
+
+
+def _allow_copying(window: Any) -> None:
+    """Let buttons put text on the clipboard, which Qt's browser refuses unless it is told; other backends allow it."""
+    page = getattr(getattr(window.native, "webview", None), "page", None)
+    if page is not None:
+        from qtpy.QtWebEngineCore import QWebEngineSettings
+
+        page().settings().setAttribute(QWebEngineSettings.WebAttribute.JavascriptCanAccessClipboard, True)
 
 
 def _come_forward(window: Any) -> None:

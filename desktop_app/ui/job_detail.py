@@ -19,7 +19,7 @@ from desktop_app.jobs import submit
 from .event_feed import EventFeed
 from .job_actions import RESUME, actions_of, perform
 from .job_deletion import delete_job
-from .job_figures import Fact, report_text, settings, summary_figures
+from .job_figures import REPORT_COPIED, Fact, report_text, settings, summary_figures
 from .job_result import copy_path, draw_checks, draw_facts, show_folder
 from .log_view import LogView
 from .loss_chart import LossChart
@@ -27,6 +27,7 @@ from .result_saving import save_elsewhere
 from .run_again import run_again
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.button import button, icon_button
+from .widgets.copying import copy
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 from .widgets.job_dot import job_dot
@@ -175,10 +176,9 @@ class JobDetail:
     def _open_in_jobs(self) -> None:
         self._state.tab = "jobs"
 
-    def _copy_report(self) -> None:
+    async def _copy_report(self) -> None:
         if self._job is not None and self._feed is not None:
-            ui.clipboard.write(report_text(self._job, self._feed.record, self._feed.log))
-            ui.notify("Copied the report: problem, versions, settings and the end of the log.")
+            await copy(report_text(self._job, self._feed.record, self._feed.log), REPORT_COPIED)
 
     async def _run_again(self, job: Job) -> None:
         try:

@@ -151,6 +151,9 @@ def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
     return changed, usual
 
 
+REPORT_COPIED = "Copied the report: problem, versions, settings and the end of the log."
+
+
 def report_text(job: Job, record: RunRecord, log: LogText) -> str:
     """Write what someone who is to help needs: the problem, the versions, the settings, the end of the log."""
     versions = record.started.versions if record.started is not None else {}

@@ -10,6 +10,7 @@ from desktop_app.hardware.opener import reveal
 from .job_figures import Fact, label, summary_figures
 from .run_record import RunRecord
 from .widgets.button import button, icon_button
+from .widgets.copying import copy
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 
@@ -76,7 +77,6 @@ async def show_folder(result: str) -> None:
         ui.notify(error.message, caption=error.hint)
 
 
-def copy_path(result: str) -> None:
+async def copy_path(result: str) -> None:
     """Put the path on the clipboard."""
-    ui.clipboard.write(result)
-    ui.notify("Copied the path.")
+    await copy(result, "Copied the path.")

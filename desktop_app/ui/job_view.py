@@ -15,7 +15,7 @@ from desktop_app.job_folder import JobFolder
 
 from .event_feed import EventFeed
 from .job_actions import Action, actions_of, perform
-from .job_figures import Fact, headline, report_text, run_figures
+from .job_figures import REPORT_COPIED, Fact, headline, report_text, run_figures
 from .job_result import draw_result
 from .job_rows import is_main_unit, method_text, model_name, progress_share
 from .log_view import LogView
@@ -23,6 +23,7 @@ from .loss_chart import LossChart
 from .machine_charts import MachineCharts
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.button import button
+from .widgets.copying import copy
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 from .widgets.job_dot import job_state
@@ -168,11 +169,10 @@ class JobView:
         if job.state not in (JobState.FAILED, JobState.INTERRUPTED):
             return
 
-        def copy() -> None:
-            ui.clipboard.write(report_text(job, feed.record, feed.log))
-            ui.notify("Copied the report: problem, versions, settings and the end of the log.")
+        async def copy_report() -> None:
+            await copy(report_text(job, feed.record, feed.log), REPORT_COPIED)
 
-        error_banner(job.message or job.state.sentence, job.hint, {"Copy report": copy})
+        error_banner(job.message or job.state.sentence, job.hint, {"Copy report": copy_report})
 
     def _once(self, place: ui.element, key: Hashable, draw: Callable[[], object]) -> None:
         """Draw into `place` anew, but only if what it shows has changed."""

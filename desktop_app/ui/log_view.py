@@ -11,6 +11,7 @@ from nicegui.element import Element
 
 from .log_text import LogText
 from .widgets.button import icon_button
+from .widgets.copying import copy
 
 
 class LogLines(Element, component="log_view.js"):  # type: ignore[call-arg]  # seen as object: not followed
@@ -117,6 +118,5 @@ class LogView:
         else:
             self._found.set_text(f"{found['at']} of {found['total']}" if found["at"] else f"{found['total']}")
 
-    def _copy(self) -> None:
-        ui.clipboard.write(self._log.text())
-        ui.notify("Copied the newest lines of the log.")
+    async def _copy(self) -> None:
+        await copy(self._log.text(), "Copied the newest lines of the log.")

@@ -15,6 +15,7 @@ from desktop_app.paths import api_file, tokens_file
 from desktop_app.ui.window_state import WindowState
 
 from .button import button, icon_button
+from .copying import copy
 from .question import ask
 
 _OFF = "Off: no other program can use Whetstone. The window itself is not affected."
@@ -103,16 +104,12 @@ class ProgramAccess:
 
 
 async def _show_once(token: str) -> None:
-    def copy() -> None:
-        ui.clipboard.write(token)
-        ui.notify("Copied the token.")
-
     with ui.dialog().props("persistent") as dialog, ui.card().classes("question"):
         ui.label("Copy the token now").classes("t-lead")
         ui.label("It is shown this once; afterwards only its hash is kept.").classes("c-2")
         with ui.row().classes("w-full gap-2 items-center no-wrap box p-2"):
             ui.label(token).classes("t-mono break-all grow").mark("token")
-            icon_button("o_content_copy", "Copy token", copy)
+            icon_button("o_content_copy", "Copy token", lambda: copy(token, "Copied the token."))
         with ui.row().classes("w-full justify-end pt-2"):
             button("Done", kind="primary", on_click=lambda: dialog.submit(True))
     await dialog

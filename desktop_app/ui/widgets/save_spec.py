@@ -14,6 +14,7 @@ from desktop_app.ui.forms.form import Form
 
 from .banner import BannerPlace
 from .button import button, icon_button
+from .copying import copy
 from .path_picker import pick_folder
 
 
@@ -45,7 +46,7 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
         line.set_text(run_line(Path(str(path.value))))
         with ui.row().classes("w-full justify-end gap-2"):
             button("Cancel", kind="quiet", on_click=dialog.close)
-            button("Copy the line", on_click=lambda: ui.clipboard.write(line.text))
+            button("Copy the line", on_click=lambda: copy(line.text, "Copied the line."))
             button("Save", kind="primary", on_click=lambda: _save(spec, path, dialog)).mark("save-spec-file")
     await dialog
     dialog.delete()
