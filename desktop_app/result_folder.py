@@ -16,14 +16,17 @@ from .durable_file import move_into_place, sync_dir, write_synced
 from .errors import StorageError
 
 MANIFEST = "manifest.json"
+_MADE_FOR = ".made-for"
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
 class ResultFolder:
     """Where a worker writes its result, until `finish` gives it its final name."""
 
-    def __init__(self, final: Path, job_id: str) -> None:
-        """Prepare an empty `.part` folder beside `final`.
+    def __init__(self, final: Path, job_id: str, made_for: str = "") -> None:
+        """Prepare a `.part` folder beside `final`, empty unless an earlier attempt was made for the same.
+
+        `made_for` names everything that decides about the bytes; without it nothing is ever taken over.
 
         Raises:
             StorageError: if `final` exists already, or its parent cannot be written.
@@ -34,9 +37,11 @@ class ResultFolder:
         if self.final.exists() and (not self.final.is_dir() or any(self.final.iterdir())):
             raise StorageError(f"{self.final} exists already.", "Choose another output folder, or move that one away.")
         try:
-            if self.part.exists():
+            if self.part.exists() and not (made_for and _read_text(self.part / _MADE_FOR) == made_for):
                 shutil.rmtree(self.part)
-            self.part.mkdir(parents=True)
+            self.part.mkdir(parents=True, exist_ok=True)
+            if made_for:
+                write_synced(self.part / _MADE_FOR, made_for)
         except OSError as error:
             raise StorageError(
                 f"{self.final.parent} cannot be written: {error.strerror}.", "Choose another output folder."
@@ -52,6 +57,9 @@ class ResultFolder:
             StorageError: no space, or the rename failed.
         """
         try:
+            (self.part / _MADE_FOR).unlink(missing_ok=True)
+            for leftover in self.part.rglob(".*.part"):
+                leftover.unlink()  # of an attempt that was cut off
             _make_readable_and_sync(self.part)
             verify(self.part)
             write_manifest(self.part, {"job": self.job_id, **about})
@@ -182,6 +190,13 @@ def sha256_of(file: Path) -> str:
         while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 def _make_readable_and_sync(folder: Path) -> None:

@@ -62,7 +62,13 @@ METHODS: Mapping[QuantizeMethod, Method] = {
         family="bitsandbytes",
         bits=4.5,
         packages=("bitsandbytes",),
-        streams=False,
+    ),
+    "fp4": Method(
+        title="FP4",
+        sentence="4 bits, spaced like small floating-point numbers: as small as NF4, about twice its error.",
+        family="bitsandbytes",
+        bits=4.5,
+        packages=("bitsandbytes",),
     ),
     "int8": Method(
         title="LLM.int8",
@@ -70,7 +76,6 @@ METHODS: Mapping[QuantizeMethod, Method] = {
         family="bitsandbytes",
         bits=8,
         packages=("bitsandbytes",),
-        streams=False,
     ),
 }
 

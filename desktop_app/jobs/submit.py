@@ -122,10 +122,12 @@ def cancel(job_id: str) -> None:
 
 
 def run_on(job_id: str) -> None:
-    """Continue a fine-tuning that ended without a result from its newest checkpoint, in the same folder.
+    """Continue a job that ended without a result, in the same folder.
+
+    A fine-tuning goes on from its newest checkpoint, a quantization that was cut off after its last whole file.
 
     Raises:
-        JobError: there is no such job, it has not ended, has a result, or is no fine-tuning.
+        JobError: there is no such job, it has not ended, has a result, or keeps nothing to go on from.
         SpecError: its spec cannot be read.
     """
     folder = folder_of(job_id)
@@ -134,9 +136,9 @@ def run_on(job_id: str) -> None:
         raise JobError(f"Job {job_id} has not ended.", "Only a job that ended can go on; a paused one is resumed.")
     if outcome is not None and outcome.state.value == "succeeded":
         raise JobError(f"Job {job_id} has its result.", "Run it again with the same settings instead.")
-    if folder.read_spec().kind != "finetune":
+    if folder.read_spec().kind not in ("finetune", "quantize"):
         raise JobError(
-            f"Job {job_id} is no fine-tuning and has no checkpoints.", "Run it again with the same settings instead."
+            f"Job {job_id} keeps nothing that it could go on from.", "Run it again with the same settings instead."
         )
     try:
         _keep_unannounced_result(folder)

@@ -18,7 +18,7 @@ from .less_memory import MEMORY_ERROR
 LastEvent = Succeeded | Failed | Cancelled
 _TAIL_BYTES = 4096
 _TAIL_LINES = 6
-_GO_ON = "A fine-tuning can go on from its last checkpoint; anything else runs again with the same settings."
+_GO_ON = "A fine-tuning goes on from its last checkpoint, a quantization after its last whole file; else run it again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

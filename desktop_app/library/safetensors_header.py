@@ -6,7 +6,7 @@ the bounds of header and number of tensors, so that a hostile file costs neither
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,12 @@ _DAMAGED = "The file is damaged or its download ended early; get it again from w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
-    """One tensor by its header: format's dtype name, shape, size in bytes."""
+    """One tensor by its header: format's dtype name, shape, size in bytes, and the byte of the file it starts at."""
 
     dtype: str
     shape: tuple[int, ...]
     size_bytes: int
+    begin: int = 0
 
     @property
     def elements(self) -> int:
@@ -77,7 +78,9 @@ def read_header(file: Path) -> Header:
         raise ModelError(f"{name} has remarks ('__metadata__') that are no texts.", _DAMAGED)
     if len(entries) > MAX_TENSORS:
         raise ModelError(f"{name} lists {len(entries):,} tensors; at most {MAX_TENSORS:,} are read.", _DAMAGED)
-    return Header(tensors=_checked_tensors(file.name, entries, size - 8 - length), metadata=metadata)
+    tensors = _checked_tensors(file.name, entries, size - 8 - length)
+    placed = {name: replace(tensor, begin=8 + length + tensor.begin) for name, tensor in tensors.items()}
+    return Header(tensors=placed, metadata=metadata)
 
 
 def _header_length(file: Path, start: bytes, size: int) -> int:
@@ -103,9 +106,8 @@ def _checked_tensors(file_name: str, entries: dict[str, Any], data_bytes: int) -
     tensors: dict[str, Tensor] = {}
     spans: list[tuple[int, int, str]] = []
     for name, entry in entries.items():
-        tensor, begin = _checked_tensor(file_name, name, entry)
-        tensors[name] = tensor
-        spans.append((begin, begin + tensor.size_bytes, name))
+        tensors[name] = tensor = _checked_tensor(file_name, name, entry)
+        spans.append((tensor.begin, tensor.begin + tensor.size_bytes, name))
     spans.sort()
     reached = 0
     for begin, end, name in spans:
@@ -122,8 +124,8 @@ def _checked_tensors(file_name: str, entries: dict[str, Any], data_bytes: int) -
     return tensors
 
 
-def _checked_tensor(file_name: str, name: str, entry: object) -> tuple[Tensor, int]:
-    """Check one entry; return the tensor and the byte at which its data begins."""
+def _checked_tensor(file_name: str, name: str, entry: object) -> Tensor:
+    """Check one entry; its beginning counts from the first byte after the header."""
     where = f"{file_name}: tensor {shown(name)}"
     if not isinstance(entry, dict):
         raise ModelError(f"{where} is described by {shown(entry)}.", _DAMAGED)
@@ -142,7 +144,7 @@ def _checked_tensor(file_name: str, name: str, entry: object) -> tuple[Tensor, i
             f"but {end - begin:,} are set aside.",
             _DAMAGED,
         )
-    return Tensor(dtype=dtype, shape=tuple(shape), size_bytes=end - begin), begin
+    return Tensor(dtype=dtype, shape=tuple(shape), size_bytes=end - begin, begin=begin)
 
 
 def _is_size(value: object) -> bool:

@@ -48,6 +48,12 @@ RESUME = Action(
     do=submit.run_on,
     done="It is in the queue and goes on from its checkpoint.",
 )
+GO_ON = Action(
+    name="Resume",
+    icon="o_play_arrow",
+    do=submit.run_on,
+    done="It is in the queue and goes on after the last file that is complete.",
+)
 
 
 SAVE = Action(name="Save now", icon="o_save", do=submit.save_now, done="It saves a checkpoint after this step.")
@@ -77,6 +83,8 @@ def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
             return (CONTINUE, STOP, CANCEL) if is_training else (CONTINUE, CANCEL)
         case JobState.SUCCEEDED:
             return ()
+        case JobState.INTERRUPTED if job.kind == "quantize":
+            return (GO_ON,)
         case _:
             if is_training and job.error == "memory":
                 return (SMALLER,)

@@ -5,6 +5,7 @@ Its body scrolls, its buttons stay. Reads the job's folder in a thread, like the
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from nicegui import events, run, ui
@@ -17,7 +18,7 @@ from desktop_app.job_folder import JobFolder
 from desktop_app.jobs import submit
 
 from .event_feed import EventFeed
-from .job_actions import RESUME, actions_of, perform
+from .job_actions import GO_ON, RESUME, Action, actions_of, perform
 from .job_deletion import delete_job
 from .job_figures import REPORT_COPIED, Fact, report_text, settings, summary_figures
 from .job_result import copy_path, draw_checks, draw_facts, show_folder
@@ -168,8 +169,9 @@ class JobDetail:
                 button("Show in Jobs", "o_show_chart", on_click=self._open_in_jobs)
                 return
             button("Run again", "o_replay", "primary", lambda: self._run_again(job))
-            if RESUME in actions_of(job, bool(feed.record.checkpoints)):
-                hint(button("Resume", on_click=lambda: self._resume(job)), "Go on from its newest checkpoint")
+            for action, words in ((RESUME, "Go on from its newest checkpoint"), (GO_ON, "Go on after its last file")):
+                if action in actions_of(job, bool(feed.record.checkpoints)):
+                    hint(button("Resume", on_click=partial(self._resume, job, action)), words)
             ui.space()
             icon_button("o_delete", "Delete", lambda: self._delete(job))
 
@@ -186,9 +188,9 @@ class JobDetail:
         except AppError as error:
             self._problem.show(error)
 
-    async def _resume(self, job: Job) -> None:
+    async def _resume(self, job: Job, action: Action) -> None:
         with self._pane:
-            if await perform(RESUME, job, self._problem.show):
+            if await perform(action, job, self._problem.show):
                 self._state.tab = "jobs"
 
     async def _save(self, job: Job) -> None:

@@ -18,17 +18,12 @@ from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
 )
-from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.errors import ModelError
 
 from .foreign_errors import loader_errors_in_words
 
-# What bitsandbytes' 4-bit CPU kernel can take: in_features by 64 (one block), out_features by 32 (one tile).
-# Other shapes load, but stop with an assertion at the first forward outside this program.
-_IN_MULTIPLE, _OUT_MULTIPLE = 64, 32
 _SAFELY = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -99,39 +94,6 @@ def skeleton(folder: Path) -> Any:
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
-def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
-    """Map the names of a model's linear layers to (out_features, in_features)."""
-    shapes: dict[str, tuple[int, int]] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, Conv1D):
-            shapes[name] = (int(module.weight.shape[1]), int(module.weight.shape[0]))
-        elif isinstance(module, torch.nn.Linear):
-            shapes[name] = (module.out_features, module.in_features)
-    return shapes
-
-
-def unquantized_modules(model: Any, method: QuantizeMethod, also: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
-    """Return the layers to leave in 16 bits: the output layer with `also`, and those whose shape does not fit.
-
-    Raises:
-        ModelError: no layer is left to quantize.
-    """
-    shapes = linear_shapes(model)
-    output = model.get_output_embeddings()
-    always = [name for name, module in model.named_modules() if module is output and output is not None]
-    kept = [*(always or ["lm_head"]), *also]
-    odd: list[str] = []
-    if method == "nf4":
-        odd = [
-            name
-            for name, (out_features, in_features) in shapes.items()
-            if name not in kept and (in_features % _IN_MULTIPLE or out_features % _OUT_MULTIPLE)
-        ]
-    if not set(shapes) - set(kept) - set(odd):
-        raise ModelError("No layer of this model has a shape that can be quantized.", "Choose int8, or another model.")
-    return kept, odd
-
-
 def four_bit_config(
     dtype: torch.dtype, skip: list[str], double_quantization: bool = True, kind: str = "nf4"
 ) -> BitsAndBytesConfig:
@@ -148,15 +110,6 @@ def four_bit_config(
 def int8_config(skip: list[str]) -> BitsAndBytesConfig:
     """Describe LLM.int8: a scale for each row, outliers of the activations in 16 bits."""
     return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)
-
-
-def odd_shapes_sentence(odd: list[str], shapes: dict[str, tuple[int, int]]) -> str:
-    """Say which layers stay in 16 bits because of their shape."""
-    out_features, in_features = shapes[odd[0]]
-    return (
-        f"{len(odd)} of {len(shapes)} linear layers are not quantized, because the 4-bit kernel wants multiples of "
-        f"{_IN_MULTIPLE} (in) and {_OUT_MULTIPLE} (out): {_named(odd)} (the first: {in_features} by {out_features})."
-    )
 
 
 def quantized_layer_count(model: Any) -> int:
@@ -181,12 +134,6 @@ def keep_four_bit_layers_as_they_are(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-
-
-def _named(names: list[str]) -> str:
-    """Name layers by their last parts, each once: 'mlp.gate_proj, mlp.up_proj'."""
-    short = list(dict.fromkeys(".".join(name.split(".")[-2:]) for name in names))
-    return ", ".join(short[:6]) + (f" and {len(short) - 6} more kinds" if len(short) > 6 else "")
 
 
 def _silence_known_noise() -> None:

@@ -8,6 +8,7 @@ quantized_layers, kept_layers; and seconds, peak_bytes, device, method. Of sever
 with the method before the name, `nf4.ratio`.
 """
 
+import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -73,7 +74,8 @@ def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished
             f"{source} is quantized already ({facts.quantization}).",
             "Choose the original model: quantizing twice only loses quality.",
         )
-    result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
+    final = Path(spec.output) if spec.output else job.path / "result"
+    result = ResultFolder(final, job.id, made_for=_everything_that_decides(spec, source))
     try:
         check_quantized_space(spec, facts, result.final.parent)
         return _quantized(spec, source, facts, reporter, result)
@@ -112,6 +114,13 @@ def _quantized(
         "device": device.device_name(where),
     }
     return Finished(result=final, summary=summary, checks=_findings(checked))
+
+
+def _everything_that_decides(spec: QuantizeSpec, source: Path) -> str:
+    """Say what the bytes of a copy depend on: files that an interrupted run left are used only if it is the same."""
+    files = sorted(path for path in source.iterdir() if path.is_file())
+    changed = {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+    return json.dumps({"about": provenance(spec), "files": changed}, sort_keys=True)
 
 
 def _folders(spec: QuantizeSpec, result: Path) -> dict[QuantizeMethod, Path]:

@@ -8,13 +8,11 @@ import torch
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 
+from .kept_layers import linear_shapes, odd_shapes_sentence, unquantized_modules
 from .loading import (
     four_bit_config,
     int8_config,
-    linear_shapes,
-    odd_shapes_sentence,
     skeleton,
-    unquantized_modules,
 )
 from .reporter import Reporter
 

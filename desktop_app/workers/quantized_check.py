@@ -1,191 +1,148 @@
-"""Compare a quantized folder with its original, tensor by tensor, straight from the files.
+"""Compare a quantized folder with its original, piece by piece, straight from the files.
 
-Independent of the model that wrote it: names, shapes and formats come from the original's skeleton, values from
-the original's own files. Only one tensor is in memory at a time.
+Independent of what wrote it: names and shapes come from the original's skeleton, values from the original's own
+files. Memory is that of a piece; what is not quantized must be the original's own numbers.
 """
 
-import gc
-import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
-from bitsandbytes import functional as bitsandbytes_functional
-from safetensors import safe_open
+from transformers.pytorch_utils import Conv1D
 
-from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.errors import ModelError, StorageError
 
-from .loading import linear_shapes, load_model, quantized_layer_count, skeleton
+from .kept_layers import linear_shapes
+from .loading import skeleton
+from .tensor_source import TensorSource
+from .tensor_stream import PIECE_ELEMENTS
 
-# Norm of the difference over norm of the original, of one layer. Normally distributed weights give about 0.09 for
-# NF4 in blocks of 64 and 0.008 for int8 by row; layers with outliers more. Another tensor's weights give 1.4.
-ERROR_BOUND = {"nf4": 0.3, "int8": 0.15}
+# Reads a span of a quantized tensor: first value and how many of them, in the order of (out_features, in_features).
+ReadSpan = Callable[[int, int], torch.Tensor]
+
+
+class Format(Protocol):
+    """How one family of methods stores a layer."""
+
+    @property
+    def words(self) -> str:
+        """What a layer holds: '4-bit values'."""
+        ...
+
+    @property
+    def error_bound(self) -> float:
+        """Largest allowed norm of the difference over norm of the original; another tensor's weights give 1.4."""
+        ...
+
+    def opened(self, layer: str, shape: tuple[int, ...], written: TensorSource) -> ReadSpan:
+        """Prepare to read a layer; spans begin at a multiple of the length of all spans but the last.
+
+        Raises:
+            StorageError: the layer is missing or stored in another way.
+        """
+        ...
 
 
 class QuantizedCheck:
     """`findings` says what was found, by the names of the checks, after `compare`."""
 
-    def __init__(self, source: Path, folder: Path, method: QuantizeMethod, dtype: torch.dtype, kept: list[str]) -> None:
+    def __init__(self, source: Path, folder: Path, format_: Format, dtype: torch.dtype, kept: list[str]) -> None:
         self.findings: dict[str, str] = {}
         self._source = source
         self._folder = folder
-        self._method = method
+        self._format = format_
         self._dtype = dtype
         bare = skeleton(source)
-        linear = linear_shapes(bare)
-        self._layers = {name: shape for name, shape in linear.items() if not _is_kept(name, kept)}
-        self._parameters = {name: tuple(tensor.shape) for name, tensor in bare.state_dict().items()}
+        self.layers = {name: shape for name, shape in linear_shapes(bare).items() if name not in kept}
+        self._turned = {name for name, module in bare.named_modules() if isinstance(module, Conv1D)}
+        self._tied = set(bare.all_tied_weights_keys)
+        self._shapes = {name: tuple(tensor.shape) for name, tensor in bare.state_dict().items()}
 
     def compare(self, tell: Callable[[int, int], None] = lambda done, total: None) -> dict[str, float]:
-        """Check every tensor; return the relative error of each quantized layer.
+        """Check every tensor; return the relative error of each quantized layer. `tell` hears bytes done and in all.
 
         Raises:
             StorageError: a tensor is missing, has another shape or format, is not finite, or is another one's.
         """
         errors: dict[str, float] = {}
-        plain = 0
-        with _Tensors(self._folder) as written, _Tensors(self._source) as original:
-            names = sorted(name for name in self._parameters if name in original)
-            for done, name in enumerate(names):
-                tell(done, len(names))
+        plain = done = 0
+        with _opened(self._folder) as written, TensorSource(self._source) as original:
+            names = [name for name in original if name in self._shapes]
+            total = sum(original.size_bytes(name) for name in names)
+            for name in names:
+                tell(done, total)
                 layer = name.removesuffix(".weight")
-                if name.endswith(".weight") and layer in self._layers:
-                    errors[layer] = self._error(layer, written, original.get(name))
-                else:
-                    self._check_plain(name, written)
+                if name.endswith(".weight") and layer in self.layers:
+                    errors[layer] = self._error(layer, written, original)
+                elif name not in self._tied or name in written:
+                    self._check_plain(name, written, original)
                     plain += 1
-            tell(len(names), len(names))
+                done += original.size_bytes(name)
+            tell(total, total)
         if not errors:
-            raise _spoiled("none of its layers could be found again in the original")
+            raise spoiled("none of its layers could be found again in the original")
         mean, worst = sum(errors.values()) / len(errors), max(errors.values())
         self.findings["names and shapes"] = f"{len(errors)} quantized layers and {plain} other tensors, all finite"
-        self.findings["format"] = f"all {len(errors)} layers hold {'4' if self._method == 'nf4' else '8'}-bit values"
+        self.findings["format"] = f"all {len(errors)} layers hold {self._format.words}"
         self.findings["relative error"] = (
-            f"mean {mean:.4f}, worst {worst:.4f} of {len(errors)} layers (allowed {ERROR_BOUND[self._method]})"
+            f"mean {mean:.4f}, worst {worst:.4f} of {len(errors)} layers (allowed {self._format.error_bound:.2f})"
         )
         self._check_size()
         return errors
 
-    def reload(self, device: torch.device) -> dict[str, str]:
-        """Load the folder as anyone would and look at the logits; left out, and said so, if memory does not allow.
-
-        Raises:
-            StorageError: it cannot be loaded, or gives values that are not finite.
-        """
-        try:
-            model = load_model(self._folder, device, self._dtype)
-        except ModelError as error:
-            raise _spoiled(f"it cannot be loaded: {error.message}") from error
-        except (MemoryError, torch.OutOfMemoryError):
-            return {"reload": "left out: there is not enough memory to load the result whole"}
-        if quantized_layer_count(model) != len(self._layers):
-            raise _spoiled(f"loaded, it has {quantized_layer_count(model)} quantized layers, not {len(self._layers)}")
-        ids = torch.arange(0, 32, device=device)[None] % model.config.get_text_config().vocab_size  # (1, tokens)
-        with torch.no_grad():
-            logits = model(input_ids=ids, use_cache=False).logits
-        if not logits.isfinite().all():
-            raise _spoiled("its logits are not finite")
-        count = logits.numel()
-        del model, logits
-        gc.collect()
-        return {"reload": f"loads completely, {len(self._layers)} layers quantized; {count:,} logits are finite"}
-
-    def _error(self, layer: str, written: "_Tensors", original: torch.Tensor) -> float:
-        values = self._dequantized(layer, written).float()
-        if values.shape != original.shape and values.T.shape == original.shape:
-            values = values.T  # Conv1D keeps its weights the other way round
-        if values.shape != original.shape:
-            raise _spoiled(f"{layer} has the shape {tuple(values.shape)}, not {tuple(original.shape)}")
-        if not values.isfinite().all():
-            raise _spoiled(f"{layer} holds values that are not finite")
-        wanted = original.float()
-        error = float((values - wanted).norm() / wanted.norm().clamp(min=1e-12))
-        if not error <= ERROR_BOUND[self._method]:
-            raise _spoiled(f"{layer} differs from the original by {error:.3f}, allowed are {ERROR_BOUND[self._method]}")
+    def _error(self, layer: str, written: TensorSource, original: TensorSource) -> float:
+        name, shape = f"{layer}.weight", self.layers[layer]
+        read = self._format.opened(layer, shape, written)
+        elements = shape[0] * shape[1]
+        step = elements if layer in self._turned else max(1, PIECE_ELEMENTS // shape[1]) * shape[1]
+        difference = norm = 0.0
+        for start in range(0, elements, step):
+            count = min(step, elements - start)
+            wanted = original.read(name, start, count).float()
+            if layer in self._turned:
+                wanted = wanted.view(shape[::-1]).T.reshape(-1)
+            values = read(start, count).float().reshape(-1)
+            if not values.isfinite().all():
+                raise spoiled(f"{layer} holds values that are not finite")
+            difference += float((values - wanted).square().sum(dtype=torch.float64))
+            norm += float(wanted.square().sum(dtype=torch.float64))
+        error = float((difference / norm) ** 0.5) if norm else float(difference**0.5)
+        if not error <= self._format.error_bound:
+            raise spoiled(
+                f"{layer} differs from the original by {error:.3f}, allowed is {self._format.error_bound:.2f}"
+            )
         return error
 
-    def _dequantized(self, layer: str, written: "_Tensors") -> torch.Tensor:
-        packed = written.get(f"{layer}.weight")
-        if self._method == "int8":
-            if packed.dtype != torch.int8:
-                raise _spoiled(f"{layer} is {packed.dtype}, not int8")
-            return packed.float() * (written.get(f"{layer}.SCB").float()[:, None] / 127)
-        if packed.dtype != torch.uint8:
-            raise _spoiled(f"{layer} is {packed.dtype}, not 4-bit values packed in uint8")
-        beside = {
-            name.removeprefix(f"{layer}.weight."): written.get(name) for name in written.beside(f"{layer}.weight")
-        }
-        quantized = bitsandbytes_functional.QuantState.from_dict(beside, device=torch.device("cpu"))
-        return bitsandbytes_functional.dequantize_4bit(packed, quantized)
-
-    def _check_plain(self, name: str, written: "_Tensors") -> None:
+    def _check_plain(self, name: str, written: TensorSource, original: TensorSource) -> None:
         if name not in written:
-            if name == "lm_head.weight":
-                return  # tied to the embeddings, stored once
-            raise _spoiled(f"{name} is missing")
-        tensor = written.get(name)
-        if tuple(tensor.shape) != self._parameters[name]:
-            raise _spoiled(f"{name} has the shape {tuple(tensor.shape)}, not {self._parameters[name]}")
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise _spoiled(f"{name} holds values that are not finite")
+            raise spoiled(f"{name} is missing")
+        if written.shape(name) != self._shapes[name]:
+            raise spoiled(f"{name} has the shape {written.shape(name)}, not {self._shapes[name]}")
+        elements = torch.Size(self._shapes[name]).numel()
+        for start in range(0, elements, PIECE_ELEMENTS):
+            values = written.read(name, start, min(PIECE_ELEMENTS, elements - start))
+            wanted = original.read(name, start, len(values))
+            if values.is_floating_point() and not values.isfinite().all():
+                raise spoiled(f"{name} holds values that are not finite")
+            if not torch.equal(values, wanted.to(values.dtype)):
+                raise spoiled(f"{name} holds other values than the original")
 
     def _check_size(self) -> None:
         before = sum(path.stat().st_size for path in self._source.glob("*.safetensors"))
         after = sum(path.stat().st_size for path in self._folder.glob("*.safetensors"))
         if after >= before:
-            raise _spoiled(f"it is not smaller: {after:,} bytes after {before:,}")
+            raise spoiled(f"it is not smaller: {after:,} bytes after {before:,}")
         self.findings["size"] = f"{after:,} bytes after {before:,}, {after / before:.3f} of the original"
 
 
-class _Tensors:
-    """The tensors of a folder's safetensors files, read one at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._stack = ExitStack()
-        self._files: dict[str, Any] = {}
-
-    def __enter__(self) -> "_Tensors":
-        for path in self._paths():
-            try:
-                file = self._stack.enter_context(safe_open(path, "pt"))
-            except Exception as error:  # safetensors raises an Exception of its own for every kind of damage
-                raise _spoiled(f"{path.name} cannot be read ({error})") from error
-            self._files.update(dict.fromkeys(file.keys(), file))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._files
-
-    def get(self, name: str) -> torch.Tensor:
-        if name not in self._files:
-            raise _spoiled(f"{name} is missing")
-        tensor: torch.Tensor = self._files[name].get_tensor(name)
-        return tensor
-
-    def beside(self, name: str) -> list[str]:
-        """Names of what a quantizer put beside a weight."""
-        return [other for other in self._files if other.startswith(f"{name}.")]
-
-    def _paths(self) -> Iterator[Path]:
-        index = self._folder / "model.safetensors.index.json"
-        if (self._folder / "model.safetensors").is_file() or not index.is_file():
-            yield self._folder / "model.safetensors"
-            return
-        for shard in sorted(set(json.loads(index.read_bytes())["weight_map"].values())):
-            yield self._folder / shard
-
-
-def _is_kept(name: str, kept: list[str]) -> bool:
-    """NOTE: transformers takes a kept name as the end of a layer's name too; see should_convert_module there."""
-    return any(name == part or name.endswith(part) or name.startswith(f"{part}.") for part in kept)
-
-
-def _spoiled(what: str) -> StorageError:
+def spoiled(what: str) -> StorageError:
+    """Say that a copy is not what it should be."""
     return StorageError(f"The written model is not the quantized original: {what}.", "Check the disk, then try again.")
+
+
+def _opened(folder: Path) -> TensorSource:
+    try:
+        return TensorSource(folder)
+    except ModelError as error:
+        raise spoiled(f"{error.message.rstrip('.')}") from error

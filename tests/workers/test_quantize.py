@@ -95,6 +95,7 @@ def test_neither_peft_nor_trl_is_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["nf4", "int8"])
 @pytest.mark.parametrize("damage", ["truncated", "nan", "nan scale", "shuffled", "missing", "not quantized"])
 def test_a_spoiled_copy_is_not_shown(quantized: dict[str, Ran], tmp_path: Path, method: str, damage: str) -> None:
+    from desktop_app.workers.bitsandbytes_format import FourBitFormat, Int8Format
     from desktop_app.workers.quantized_check import QuantizedCheck
 
     folder = tmp_path / "copy"
@@ -116,7 +117,8 @@ def test_a_spoiled_copy_is_not_shown(quantized: dict[str, Ran], tmp_path: Path, 
     if damage == "truncated":
         (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-5000])
     with pytest.raises(StorageError):
-        QuantizedCheck(DEMO_MODEL, folder, method, torch.bfloat16, ["lm_head"]).compare()  # type: ignore[arg-type]
+        format_ = FourBitFormat(kind="nf4", block_size=64) if method == "nf4" else Int8Format()
+        QuantizedCheck(DEMO_MODEL, folder, format_, torch.bfloat16, ["lm_head"]).compare()
 
 
 def test_a_copy_measured_after_it_was_written_is_near_the_original(quantized: dict[str, Ran], tmp_path: Path) -> None:

@@ -6,7 +6,19 @@ from dataclasses import replace
 import pytest
 
 from desktop_app.domain.job import Job, JobState
-from desktop_app.ui.job_actions import CANCEL, CONTINUE, PAUSE, REMOVE, RESUME, STOP, Action, actions_of
+from desktop_app.ui.job_actions import (
+    CANCEL,
+    CONTINUE,
+    GO_ON,
+    MEASURE,
+    PAUSE,
+    REMOVE,
+    RESUME,
+    SAVE,
+    STOP,
+    Action,
+    actions_of,
+)
 from desktop_app.ui.job_rows import JobFilter, in_order, in_queue_order, job_row, model_name
 
 PLAIN = Job(
@@ -90,12 +102,13 @@ def test_ten_thousand_jobs_are_sorted_and_filtered_in_no_time() -> None:
     ("kind", "state", "has_checkpoint", "actions"),
     [
         ("finetune", JobState.QUEUED, False, (REMOVE,)),
-        ("finetune", JobState.RUNNING, True, (PAUSE, STOP, CANCEL)),
+        ("finetune", JobState.RUNNING, True, (MEASURE, SAVE, PAUSE, STOP, CANCEL)),
         ("quantize", JobState.RUNNING, False, (PAUSE, CANCEL)),
         ("finetune", JobState.PAUSED, False, (CONTINUE, STOP, CANCEL)),
         ("finetune", JobState.FAILED, True, (RESUME,)),
         ("finetune", JobState.INTERRUPTED, False, ()),
-        ("quantize", JobState.INTERRUPTED, True, ()),
+        ("quantize", JobState.INTERRUPTED, False, (GO_ON,)),
+        ("quantize", JobState.CANCELLED, False, ()),
         ("finetune", JobState.SUCCEEDED, True, ()),
     ],
 )

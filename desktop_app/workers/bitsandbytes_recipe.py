@@ -1,0 +1,142 @@
+"""How bitsandbytes writes one tensor: NF4 and FP4 in blocks, LLM.int8 by rows, the rest in 16 bits.
+
+Bit for bit what `from_pretrained` and `save_pretrained` of the pinned libraries write. Statistics of double
+quantization are over all scales of a tensor, so they wait for its last piece.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from bitsandbytes import functional as bitsandbytes_functional
+
+from .tensor_sink import PlannedTensor
+
+_SCALES_BLOCK = 256  # bitsandbytes' own, for the scales of scales
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FourBit:
+    """A matrix in NF4 or FP4. `shape`: (out_features, in_features); `dtype`: what it is rounded to before."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    kind: str
+    block_size: int
+    is_double: bool
+    is_turned: bool = False
+    whole_rows: bool = False
+
+    @property
+    def multiple(self) -> int:
+        """Pieces are whole blocks."""
+        return self.block_size
+
+    @property
+    def planned(self) -> tuple[PlannedTensor, ...]:
+        """The packed weights first, then what bitsandbytes puts beside them."""
+        elements = torch.Size(self.shape).numel()
+        blocks = -(-elements // self.block_size)
+        tensors = [
+            PlannedTensor(name=self.name, dtype=torch.uint8, shape=(-(-elements // 2), 1)),
+            self._beside("absmax", torch.uint8 if self.is_double else torch.float32, blocks),
+            self._beside("quant_map", torch.float32, 16),
+        ]
+        if self.is_double:
+            tensors.append(self._beside("nested_absmax", torch.float32, -(-blocks // _SCALES_BLOCK)))
+            tensors.append(self._beside("nested_quant_map", torch.float32, 256))
+        state = f"{self.name}.quant_state.bitsandbytes__{self.kind}"
+        return (*tensors, PlannedTensor(name=state, dtype=torch.uint8, shape=(0,), is_late=True))
+
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Pack a piece; its scales are kept."""
+        flat = piece.to(self.device).to(self.dtype).reshape(-1)
+        packed, state = bitsandbytes_functional.quantize_4bit(
+            flat, blocksize=self.block_size, quant_type=self.kind, compress_statistics=False
+        )
+        return packed.cpu(), state.absmax
+
+    def rest(self, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Write the scales, quantized once more if asked for."""
+        absmax = torch.cat(kept)
+        offset = state2 = None
+        if self.is_double:
+            offset = absmax.mean()
+            absmax, state2 = bitsandbytes_functional.quantize_blockwise(absmax - offset, blocksize=_SCALES_BLOCK)
+        state = bitsandbytes_functional.QuantState(
+            absmax=absmax,
+            shape=torch.Size(self.shape),
+            dtype=self.dtype,
+            blocksize=self.block_size,
+            code=bitsandbytes_functional.get_4bit_type(self.kind, device=self.device),
+            quant_type=self.kind,
+            offset=offset,
+            state2=state2,
+        )
+        return {f"{self.name}.{name}": tensor.cpu() for name, tensor in state.as_dict(packed=True).items()}
+
+    def _beside(self, what: str, dtype: torch.dtype, elements: int) -> PlannedTensor:
+        return PlannedTensor(name=f"{self.name}.{what}", dtype=dtype, shape=(elements,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8:
+    """A matrix in LLM.int8: the largest value of each row becomes 127."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    is_turned: bool = False
+    whole_rows: bool = True
+    multiple: int = 1
+
+    @property
+    def planned(self) -> tuple[PlannedTensor, ...]:
+        """The weights first, then the largest value of each row, and a mark of their order."""
+        layer = self.name.removesuffix(".weight")
+        return (
+            PlannedTensor(name=self.name, dtype=torch.int8, shape=self.shape),
+            PlannedTensor(name=f"{layer}.SCB", dtype=torch.float32, shape=self.shape[:1]),
+            PlannedTensor(name=f"{layer}.weight_format", dtype=torch.uint8, shape=()),
+        )
+
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Quantize whole rows, through fp16 as bitsandbytes does."""
+        rows = piece.to(self.dtype).to(self.device).contiguous().to(torch.float16)
+        values, largest, _ = bitsandbytes_functional.int8_vectorwise_quant(rows)
+        return values.cpu(), largest
+
+    def rest(self, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Write the largest values; weight format 0 is row by row."""
+        layer = self.name.removesuffix(".weight")
+        return {
+            f"{layer}.SCB": torch.cat(kept).cpu(),
+            f"{layer}.weight_format": torch.tensor(0, dtype=torch.uint8),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """A tensor that is not quantized: byte by byte, or rounded where the source is in another number format."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    is_turned: bool = False
+    whole_rows: bool = False
+    multiple: int = 1
+
+    @property
+    def planned(self) -> tuple[PlannedTensor, ...]:
+        """The tensor itself."""
+        return (PlannedTensor(name=self.name, dtype=self.dtype, shape=self.shape),)
+
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Round it if the format differs."""
+        return piece.to(self.dtype), None
+
+    def rest(self, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Nothing stands beside it."""
+        return {}

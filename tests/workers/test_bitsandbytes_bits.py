@@ -1,0 +1,88 @@
+"""Streamed copies are bit for bit what `from_pretrained` and `save_pretrained` of the pinned libraries write."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from tests.workers.random_models import write_random_model
+from tests.workers.running import run_job
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("llama", "nf4", {}),
+    ("llama", "nf4", {"double_quantization": False}),
+    ("llama", "fp4", {"compute_dtype": "fp32"}),
+    ("llama", "int8", {}),
+    ("qwen3", "nf4", {}),
+    ("qwen3", "int8", {"skip_modules": ("*.down_proj", "layers.0.self_attn")}),
+    ("gemma3", "nf4", {"keep_first_layers": 1}),
+    ("gemma3", "int8", {}),
+    ("gpt2", "nf4", {}),
+    ("gpt2", "int8", {}),
+]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    parent = tmp_path_factory.mktemp("models")
+    shards = {"llama": "300KB"}
+    return {
+        kind: write_random_model(parent / kind, kind, shard=shards.get(kind, "50GB"))
+        for kind in ("llama", "qwen3", "gemma3", "gpt2")
+    }
+
+
+def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
+    found = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as opened:
+            found |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    return found
+
+
+def reference(model: Path, folder: Path, method: str, kept: list[str], spec: dict[str, Any]) -> Path:
+    """What the libraries write with the same modules left in 16 bits."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    compute = {"fp32": torch.float32}.get(spec.get("compute_dtype", ""), torch.bfloat16)
+    four = {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": method,
+        "bnb_4bit_use_double_quant": spec.get("double_quantization", True),
+        "bnb_4bit_compute_dtype": compute,
+    }
+    config = BitsAndBytesConfig(llm_int8_skip_modules=kept, **({"load_in_8bit": True} if method == "int8" else four))
+    made = AutoModelForCausalLM.from_pretrained(
+        model, dtype=torch.bfloat16, device_map={"": "cpu"}, quantization_config=config
+    )
+    made.save_pretrained(folder)
+    return folder
+
+
+def assert_same_bits(written: Path, wanted: Path) -> None:
+    ours, theirs = tensors_of(written), tensors_of(wanted)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert (ours[name].dtype, ours[name].shape) == (tensor.dtype, tensor.shape), name
+        assert torch.equal(ours[name].reshape(-1).view(torch.uint8), tensor.reshape(-1).view(torch.uint8)), name
+    for file in ("config.json", "generation_config.json"):
+        assert json.loads((written / file).read_bytes()) == json.loads((wanted / file).read_bytes())
+
+
+@pytest.mark.parametrize(("kind", "method", "spec"), CASES, ids=lambda value: str(value))
+def test_every_tensor_is_bit_equal(
+    models: dict[str, Path], tmp_path: Path, kind: str, method: str, spec: dict[str, Any]
+) -> None:
+    ran = run_job(tmp_path, kind="quantize", model=str(models[kind]), method=method, threads=1, device="cpu", **spec)
+    manifest = json.loads((ran.result / "manifest.json").read_bytes())
+    kept = manifest["kept_modules"][method]
+    assert_same_bits(ran.result, reference(models[kind], tmp_path / "wanted", method, kept, spec))
+    if "keep_first_layers" in spec:
+        assert "model.layers.0.mlp.up_proj" in kept
+        assert "model.layers.1.mlp.up_proj" not in kept
+    if "skip_modules" in spec:
+        assert ran.last.summary["quantized_layers"] == 2 * 7 - 2 - 4
