@@ -7,6 +7,7 @@
     ├── HardwareError   this computer lacks what the job needs
     │   └── MemoryShortage  it has not enough memory for it
     ├── StorageError    disk full, read-only, a file that cannot be written or read
+    ├── NetworkError    a hub cannot be reached, or refuses
     ├── JobError        a job is not in a state that allows what was asked
     └── ServiceError    a helper process of this program gave no answer
 
@@ -57,6 +58,10 @@ class StorageError(AppError):
     """A file or folder cannot be written or read."""
 
 
+class NetworkError(AppError):
+    """A hub cannot be reached, or refuses what was asked."""
+
+
 class JobError(AppError):
     """A job is not in a state that allows what was asked."""
 
@@ -73,6 +78,7 @@ ERROR_KINDS: dict[type[AppError], str] = {
     MemoryShortage: "memory",  # before the branch that it belongs to
     HardwareError: "hardware",
     StorageError: "storage",
+    NetworkError: "network",
     JobError: "job",
     ServiceError: "service",
 }

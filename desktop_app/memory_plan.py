@@ -15,7 +15,7 @@ from .domain.model_facts import ModelFacts, ModelShape
 from .domain.quantize_method import METHODS
 from .domain.quantize_spec import QuantizeSpec, bits_per_weight
 from .domain.quantized_size import embedding_weights, fitting_share, linear_matrices, quantized_bytes
-from .domain.spec import JobSpec
+from .domain.spec import ComputingSpec
 from .hardware.cuda_state import torch_cannot_use_gpu
 
 Verdict = Literal["fits", "tight", "does_not_fit"]
@@ -66,7 +66,7 @@ class MemoryPlan:
     where: Literal["gpu", "ram"]
 
 
-def memory_plan(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan:
+def memory_plan(spec: ComputingSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan:
     """Plan the memory of a job for `facts`, the model that `spec` names, on the computer as `sample` found it."""
     plan = _plan(spec, facts, sample)
     if plan.verdict == "fits":
@@ -114,7 +114,7 @@ def dense_parameters(shape: ModelShape) -> int:
     return linear + embedding_weights(shape) + _norms(shape)
 
 
-def _plan(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan:
+def _plan(spec: ComputingSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan:
     unused = torch_cannot_use_gpu(sample) if spec.device == "auto" else ""
     is_gpu = spec.device == "cuda" or (spec.device == "auto" and bool(sample.gpus) and not unused)
     if is_gpu:
@@ -150,7 +150,7 @@ def _plan(spec: JobSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan
     )
 
 
-def _smaller(spec: JobSpec) -> Iterator[tuple[str, JobSpec]]:
+def _smaller(spec: ComputingSpec) -> Iterator[tuple[str, ComputingSpec]]:
     """Yield ever smaller forms of a fine-tuning, each with the words for what was changed so far."""
     if not isinstance(spec, FinetuneSpec):
         return

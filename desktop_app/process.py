@@ -32,6 +32,7 @@ _HELPER_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONIOENCODING": "utf-8",
 }
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 # NOTE: installer.spec gives the second executable of the package this name.
 CONSOLE_PROGRAM = "whetstone-cli"
 # CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW; where the starter's job object allows it, out of that
@@ -65,13 +66,15 @@ def worker_command(kind: str, folder: Path) -> list[str]:
     return own_command("--worker", str(folder))
 
 
-def start_detached(command: list[str], log: Path, nonce: str = "", threads: int | None = None) -> ProcessIdentity:
+def start_detached(
+    command: list[str], log: Path, nonce: str = "", threads: int | None = None, may_use_network: bool = False
+) -> ProcessIdentity:
     """Start a process that outlives this one, in a session of its own, printing into `log`.
 
     Raises:
         OSError: if it cannot be started.
     """
-    environment = {**helper_environment(threads), "WHETSTONE_NONCE": nonce}
+    environment = {**helper_environment(threads, may_use_network), "WHETSTONE_NONCE": nonce}
     make_private_dir(log.parent)
     reap()
     with _opened_to_append(log) as output:
@@ -85,7 +88,7 @@ def start_detached(command: list[str], log: Path, nonce: str = "", threads: int 
     return identity_of(child.pid, nonce)
 
 
-def start_service(name: str, log: Path) -> "subprocess.Popen[bytes]":
+def start_service(name: str, log: Path, may_use_network: bool = False) -> "subprocess.Popen[bytes]":
     """Start an attached helper whose stdin and stdout are private pipes; what it prints is added to `log`.
 
     Raises:
@@ -99,7 +102,7 @@ def start_service(name: str, log: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
-            env=helper_environment(),
+            env=helper_environment(may_use_network=may_use_network),
             creationflags=0x08000000 if os.name == "nt" else 0,
         )
 
@@ -132,9 +135,14 @@ def run_program(command: list[str], wait_s: float = 3.0) -> bool:
         return True
 
 
-def helper_environment(threads: int | None = None) -> dict[str, str]:
-    """Return the environment of a helper process: this one's, made offline, with a bound number of threads."""
+def helper_environment(threads: int | None = None, may_use_network: bool = False) -> dict[str, str]:
+    """Return the environment of a helper process: this one's, made offline, with a bound number of threads.
+
+    With `may_use_network` libraries may reach a hub; they still count and report nothing.
+    """
     environment = {**os.environ, **_HELPER_ENVIRONMENT}
+    for name in _OFFLINE if may_use_network else ():
+        environment.pop(name)
     environment["OMP_NUM_THREADS"] = str(threads or max(1, (os.cpu_count() or 2) - 1))
     if getattr(sys, "frozen", False):
         _take_out_of_bundle(environment)

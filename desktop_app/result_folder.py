@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class ResultFolder:
         """
         self.final = final.absolute()
         self.job_id = job_id
-        self.part = self.final.with_name(f".{self.final.name}.part-{job_id}")
+        self.part = part_folder(self.final, job_id)
         if self.final.exists() and (not self.final.is_dir() or any(self.final.iterdir())):
             raise StorageError(f"{self.final} exists already.", "Choose another output folder, or move that one away.")
         try:
@@ -47,11 +47,14 @@ class ResultFolder:
                 f"{self.final.parent} cannot be written: {error.strerror}.", "Choose another output folder."
             ) from error
 
-    def finish(self, about: dict[str, Any], verify: Callable[[Path], None]) -> Path:
+    def finish(
+        self, about: dict[str, Any], verify: Callable[[Path], None], digests: Mapping[str, str] | None = None
+    ) -> Path:
         """Sync, list and verify the written files, then show them under the final name.
 
         `about` goes into the manifest beside the files: versions, sources, spec. `verify` gets the part
-        folder and raises if what stands there is not right; then nothing is shown.
+        folder and raises if what stands there is not right; then nothing is shown. `digests` are the SHA-256 of
+        files that were just read back, so that they need not be read again.
 
         Raises:
             StorageError: no space, or the rename failed.
@@ -62,7 +65,7 @@ class ResultFolder:
                 leftover.unlink()  # of an attempt that was cut off
             _make_readable_and_sync(self.part)
             verify(self.part)
-            write_manifest(self.part, {"job": self.job_id, **about})
+            write_manifest(self.part, {"job": self.job_id, **about}, digests)
             sync_dir(self.part)
             if self.final.exists():
                 self.final.rmdir()  # only an empty folder gets here
@@ -78,6 +81,11 @@ class ResultFolder:
     def discard(self) -> None:
         """Remove what was written so far."""
         shutil.rmtree(self.part, ignore_errors=True)
+
+
+def part_folder(final: Path, job_id: str) -> Path:
+    """Return where the result of a job is written until it gets its final name."""
+    return final.with_name(f".{final.name}.part-{job_id}")
 
 
 def copy_result(source: Path, target: Path, on_progress: Callable[[int, int], bool]) -> bool:
@@ -136,12 +144,16 @@ def _copy_files(
     return True
 
 
-def write_manifest(folder: Path, about: dict[str, Any]) -> None:
-    """List every file of `folder` with size and SHA-256 in `manifest.json`."""
+def write_manifest(folder: Path, about: dict[str, Any], digests: Mapping[str, str] | None = None) -> None:
+    """List every file of `folder` with size and SHA-256 in `manifest.json`; `digests` are those known already."""
+    known = digests or {}
     files = {
-        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)}
+        (name := path.relative_to(folder).as_posix()): {
+            "size": path.stat().st_size,
+            "sha256": known.get(name) or sha256_of(path),
+        }
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path != folder / MANIFEST
     }
     write_synced(
         folder / MANIFEST,

@@ -8,7 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from .bring_in_spec import BringInSpec
+from .download_spec import DownloadSpec
 from .spec import JobSpec
+
+# Kinds whose half-done work is kept where the result will be, so that they can go on after a cancellation.
+KINDS_THAT_GO_ON = ("bring_in", "download")
 
 
 class JobState(StrEnum):
@@ -82,10 +87,17 @@ class Job:
         return max(0.0, self.ended - self.started)
 
 
+def subject_of(spec: JobSpec) -> str:
+    """Return what a job is about: the path of a model, or the repository that it comes from."""
+    return spec.repo if isinstance(spec, DownloadSpec) else spec.model
+
+
 def job_name(spec: JobSpec) -> str:
-    """Name a job for lists: the user's own name for it, or model and method."""
+    """Name a job for lists: the user's own name for it, or model and method; of what is fetched the name alone."""
     if spec.name:
         return spec.name
+    if isinstance(spec, BringInSpec | DownloadSpec):
+        return Path(subject_of(spec)).name
     method = getattr(spec, "method", spec.kind)
     return f"{Path(spec.model).name}-{method}"
 

@@ -9,15 +9,23 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from desktop_app.errors import SpecError
 
+from .bring_in_spec import BringInSpec
+from .convert_spec import ConvertSpec
+from .download_spec import DownloadSpec
 from .evaluate_spec import EvaluateSpec
 from .finetune_spec import FinetuneSpec
 from .quantize_spec import QuantizeSpec
 
-JobSpec = Annotated[FinetuneSpec | QuantizeSpec | EvaluateSpec, Field(discriminator="kind")]
-SPEC_TYPES: dict[str, type[FinetuneSpec] | type[QuantizeSpec] | type[EvaluateSpec]] = {
+ComputingSpec = FinetuneSpec | QuantizeSpec | EvaluateSpec  # those that load a model and need memory for it
+AnySpec = ComputingSpec | BringInSpec | DownloadSpec | ConvertSpec
+JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
+SPEC_TYPES: dict[str, type[AnySpec]] = {
     "finetune": FinetuneSpec,
     "quantize": QuantizeSpec,
     "evaluate": EvaluateSpec,
+    "bring_in": BringInSpec,
+    "download": DownloadSpec,
+    "convert": ConvertSpec,
 }
 _ADAPTER: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 

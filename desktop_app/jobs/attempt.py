@@ -16,6 +16,7 @@ from desktop_app.job_folder import JobFolder, Outcome, ProcessIdentity, Request
 
 from .console_log import trim_console
 from .memory_trace import MemoryTrace
+from .model_specs import may_use_network, refuse_offline
 from .row import after_event, begun, queued_row, row_after_events
 from .verdict import Evidence, LastEvent, verdict
 
@@ -127,11 +128,12 @@ def begin(folder: JobFolder, graces: Graces) -> Attempt:
         OSError: if nothing can be written, or the worker cannot be started.
     """
     spec = folder.read_spec()
+    refuse_offline(spec)  # the switch may have been turned on while the job waited
     nonce = secrets.token_hex(16)
     intent = ProcessIdentity(pid=0, started=0, boot=process.boot_id(), nonce=nonce, events_offset=_whole_events(folder))
     folder.write_process(intent)
     command = process.worker_command(spec.kind, folder.path)
-    identity = process.start_detached(command, folder.console_file, nonce, spec.threads)
+    identity = process.start_detached(command, folder.console_file, nonce, spec.threads, may_use_network(spec))
     process.prefer_as_memory_victim(identity)
     identity = identity.model_copy(update={"events_offset": intent.events_offset})
     folder.write_process(identity)

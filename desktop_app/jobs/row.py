@@ -16,7 +16,7 @@ from desktop_app.domain.event import (
     Started,
     Succeeded,
 )
-from desktop_app.domain.job import Job, JobState, job_name
+from desktop_app.domain.job import Job, JobState, job_name, subject_of
 from desktop_app.errors import AppError
 from desktop_app.job_folder import JobFolder, Outcome
 
@@ -48,7 +48,7 @@ def queued_row(folder: JobFolder) -> Job:
         name=job_name(spec),
         state=JobState.QUEUED,
         method=getattr(spec, "method", ""),
-        model=spec.model,
+        model=subject_of(spec),
         data=getattr(spec, "data", "") or "",
         spec=spec.model_dump(mode="json"),
         created=created,

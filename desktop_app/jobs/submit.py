@@ -10,19 +10,24 @@ from datetime import datetime
 from pathlib import Path
 
 from desktop_app import paths, process
-from desktop_app.domain.job import make_job_id
+from desktop_app.domain.bring_in_spec import BringInSpec
+from desktop_app.domain.convert_spec import ConvertSpec
+from desktop_app.domain.download_spec import DownloadSpec
+from desktop_app.domain.job import KINDS_THAT_GO_ON, make_job_id
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import move_into_place
-from desktop_app.errors import JobError, SpecError, StorageError
+from desktop_app.errors import AppError, JobError, SpecError, StorageError
 from desktop_app.job_folder import JobFolder, Request, create_job_folder
 from desktop_app.library.model_folder import check_model_folder
 from desktop_app.os_lock import OsLock
+from desktop_app.result_folder import part_folder
 from desktop_app.storage.index import Index
 from desktop_app.training_data.overlay import read_overlay
 from desktop_app.training_data.reader import open_data_file
 from desktop_app.training_data.sources import data_files
 
 from .less_memory import shrink
+from .model_specs import check_model_job, refuse_offline, with_own_folder
 from .recovery import TRASH_PREFIX
 
 _PATH_FIELDS = ("model", "reference", "data", "more_data", "evaluation_data", "overlay", "output")
@@ -40,7 +45,7 @@ def submit(spec: JobSpec) -> str:
         StorageError: job folder or index cannot be written.
         JobError: no supervisor could be started; the job stays queued.
     """
-    spec = with_absolute_paths(spec)
+    spec = with_own_folder(with_absolute_paths(spec))
     _check_paths(spec)
     Index(paths.index_file())  # refuses a newer or unwritable one, for which no supervisor would work
     folder = create_job_folder(paths.jobs_dir(), make_job_id(spec, datetime.now()), spec)
@@ -136,10 +141,12 @@ def run_on(job_id: str) -> None:
         raise JobError(f"Job {job_id} has not ended.", "Only a job that ended can go on; a paused one is resumed.")
     if outcome is not None and outcome.state.value == "succeeded":
         raise JobError(f"Job {job_id} has its result.", "Run it again with the same settings instead.")
-    if folder.read_spec().kind not in ("finetune", "quantize"):
+    spec = folder.read_spec()
+    if spec.kind not in ("finetune", "quantize", *KINDS_THAT_GO_ON):
         raise JobError(
             f"Job {job_id} keeps nothing that it could go on from.", "Run it again with the same settings instead."
         )
+    refuse_offline(spec)
     try:
         _keep_unannounced_result(folder)
         for request in Request:
@@ -213,6 +220,7 @@ def delete(job_id: str) -> None:
             f"{folder.path} cannot be removed: {error.strerror}.", "Close programs that use its files, then try again."
         ) from error
     index.remove(job_id)
+    _remove_half_done(JobFolder(trash), job_id)
     shutil.rmtree(trash, ignore_errors=True)
 
 
@@ -270,9 +278,22 @@ def _keep_unannounced_result(folder: JobFolder) -> None:
         move_into_place(result, folder.path / f"result-before-{int(time.time())}")
 
 
+def _remove_half_done(folder: JobFolder, job_id: str) -> None:
+    """Remove what a job left half done beside the place of its result, to go on from."""
+    try:
+        spec = folder.read_spec()
+    except AppError:
+        return
+    output = getattr(spec, "output", None)
+    if spec.kind in KINDS_THAT_GO_ON and output:
+        shutil.rmtree(part_folder(Path(output), job_id), ignore_errors=True)
+
+
 def _check_paths(spec: JobSpec) -> None:
     """Refuse by the first bytes of what is named; rows and weights are the worker's to read."""
-    for name in ("model", "reference"):
+    if isinstance(spec, BringInSpec | ConvertSpec | DownloadSpec):
+        check_model_job(spec)
+    for name in () if isinstance(spec, BringInSpec | ConvertSpec | DownloadSpec) else ("model", "reference"):
         model = getattr(spec, name, None)
         if model is not None and not Path(model).is_dir():
             what = "is a file" if Path(model).exists() else "does not exist"

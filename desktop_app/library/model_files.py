@@ -17,11 +17,19 @@ PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
-    """The files of a model folder. `top` maps the names directly in it to sizes in bytes."""
+    """The files of a model folder. `top` maps the names directly in it to sizes in bytes, `all` those below it too.
+
+    Names of the latter are relative to the folder, with slashes.
+    """
 
     folder: Path
     top: dict[str, int]
-    total_bytes: int
+    all: dict[str, int]
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files."""
+        return sum(self.all.values())
 
     @property
     def pickles(self) -> list[str]:
@@ -44,7 +52,7 @@ def list_model_files(folder: Path) -> ModelFiles:
         raise ModelError(
             f"{error.filename or folder} cannot be read: {error.strerror}.", "Check that you may read the folder."
         ) from error
-    return ModelFiles(folder=folder, top=walk.top, total_bytes=walk.total_bytes)
+    return ModelFiles(folder=folder, top=walk.top, all=walk.all)
 
 
 def _home_of_links(folder: Path) -> Path:
@@ -59,11 +67,12 @@ class _Walk:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.top: dict[str, int] = {}
-        self.total_bytes = 0
+        self.all: dict[str, int] = {}
         self._seen = 0
         self._below: list[Path] = []
 
     def go_through(self, folder: Path) -> None:
+        self._top = folder
         self.top = self._visit(folder)
         while self._below:
             self._visit(self._below.pop())
@@ -88,7 +97,7 @@ class _Walk:
                     raise ModelError(
                         f"{entry.path} is a {_kind(status.st_mode)}, not a file.", "Remove it from the model's folder."
                     )
-        self.total_bytes += sum(sizes.values())
+        self.all |= {(folder / name).relative_to(self._top).as_posix(): size for name, size in sizes.items()}
         return sizes
 
     def _status(self, entry: "os.DirEntry[str]") -> os.stat_result:

@@ -33,6 +33,9 @@ _DOING = {
     "export_report": "Writing the report",
     "chat_templates": "Showing the templates",
     "sample": "Asking the sensors",
+    "repo_files": "Asking the hub",
+    "has_token": "Asking the keyring",
+    "save_token": "Keeping the token",
 }
 
 
@@ -41,7 +44,10 @@ class CallCancelled(ServiceError):
 
 
 class Service:
-    """One helper process by its name: 'inspect' or 'sensors'. Calls from several threads wait for each other."""
+    """One helper process by its name: 'inspect', 'sensors' or 'hub', the only one with the network.
+
+    Calls from several threads wait for each other.
+    """
 
     def __init__(self, name: str, idle_s: float = 60.0) -> None:
         self._name = name
@@ -173,7 +179,7 @@ class _Helper:
         self.started = time.monotonic()
         self._is_ready = False
         self._sending = threading.Lock()
-        self._process = start_service(name, logs_dir() / f"{name}-service.log")
+        self._process = start_service(name, logs_dir() / f"{name}-service.log", may_use_network=name == "hub")
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._receive, name=f"{name}-service", daemon=True).start()
 

@@ -56,6 +56,10 @@ def _methods(name: str) -> tuple[dict[str, Method], int]:
         from . import inspect
 
         return inspect.METHODS, inspect.MEMORY_BYTES
+    if name == "hub":
+        from . import hub
+
+        return hub.METHODS, hub.MEMORY_BYTES
     raise SystemExit(f"no service is called {name!r}")
 
 

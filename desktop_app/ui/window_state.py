@@ -13,7 +13,7 @@ from typing import Any
 from nicegui import Event, app, background_tasks, run
 from nicegui.binding import BindableProperty
 
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobState, subject_of
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.errors import AppError
@@ -132,7 +132,7 @@ class WindowState:
         """
         spec = parse_spec(raw)
         self.prefill = spec
-        self.choose_model(spec.model)
+        self.choose_model(subject_of(spec))
         if spec.kind == "finetune":
             self.choose_data(spec.data)
         self.tab = spec.kind

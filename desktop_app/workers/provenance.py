@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from desktop_app import __version__
+from desktop_app.domain.download_spec import DownloadSpec
+from desktop_app.domain.job import subject_of
 from desktop_app.domain.spec import JobSpec
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers", "safetensors")
@@ -26,11 +28,15 @@ def library_versions() -> dict[str, str]:
 
 def provenance(spec: JobSpec, **more: Any) -> dict[str, Any]:
     """Describe where a result comes from; `more` is put beside it."""
+    subject = subject_of(spec)
+    source = {"repo": subject} if isinstance(spec, DownloadSpec) else {"path": subject}
+    if Path(subject).is_dir():
+        source["headers_sha256"] = headers_fingerprint(Path(subject))
     return {
         "kind": spec.kind,
         "spec": spec.model_dump(mode="json"),
         "versions": library_versions(),
-        "source": {"path": spec.model, "headers_sha256": headers_fingerprint(Path(spec.model))},
+        "source": source,
         **more,
     }
 

@@ -9,9 +9,12 @@ import sys
 import traceback
 from pathlib import Path
 
+from desktop_app.domain.bring_in_spec import BringInSpec
+from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.event import Cancelled, Failed, Started, Succeeded
 from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError, error_kind
 from desktop_app.job_folder import JobFolder
@@ -85,6 +88,18 @@ def _work(spec: JobSpec, job: JobFolder, reporter: Reporter) -> Finished:
         from .evaluate import evaluate
 
         return evaluate(spec, job, reporter)
-    from .quantize import quantize
+    if isinstance(spec, QuantizeSpec):
+        from .quantize import quantize
 
-    return quantize(spec, job, reporter)
+        return quantize(spec, job, reporter)
+    if isinstance(spec, BringInSpec):
+        from .bring_in import bring_in
+
+        return bring_in(spec, job, reporter)
+    if isinstance(spec, DownloadSpec):
+        from .download import download
+
+        return download(spec, job, reporter)
+    from .convert import convert
+
+    return convert(spec, job, reporter)

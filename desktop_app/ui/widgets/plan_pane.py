@@ -5,7 +5,7 @@ from nicegui import ui
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.domain.spec import JobSpec
+from desktop_app.domain.spec import ComputingSpec
 from desktop_app.errors import AppError
 from desktop_app.memory_plan import MemoryPlan, memory_plan
 
@@ -23,7 +23,7 @@ class PlanPane:
         self._place = ui.column().classes("w-full gap-3")
         self._place.set_visibility(False)
 
-    def look(self, spec: JobSpec | None, facts: ModelFacts | None, sample: MachineSample | None) -> None:
+    def look(self, spec: ComputingSpec | None, facts: ModelFacts | None, sample: MachineSample | None) -> None:
         """Plan anew if the job, the model or the free memory has changed; arithmetic only, in well under 1 ms."""
         wanted = None if spec is None or facts is None or facts.problem or sample is None else (spec, facts)
         key = None if wanted is None or sample is None else (*wanted, *_used_memory(sample))
@@ -44,7 +44,7 @@ class PlanPane:
                 ui.label(error.message).classes("c-2")
 
 
-def _draw_notice(spec: JobSpec, facts: ModelFacts) -> None:
+def _draw_notice(spec: ComputingSpec, facts: ModelFacts) -> None:
     """Say that examples may be longer than the model can take, which nothing forbids."""
     if isinstance(spec, FinetuneSpec) and 0 < facts.context_length < spec.max_length:
         with ui.row().classes("w-full items-baseline gap-2 no-wrap"):

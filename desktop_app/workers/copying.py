@@ -1,0 +1,145 @@
+"""Copy files so that every byte is known to have arrived: hashed while they are read, read back, and compared.
+
+What was copied is written down after each file, so that a second attempt goes on where the first one ended.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from desktop_app.durable_file import write_synced
+from desktop_app.errors import StorageError
+
+from .byte_progress import ByteProgress
+
+JOURNAL = ".copied.json"
+_BLOCK_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file to copy: where it lies, its name in the copy (with slashes), its size and time of change."""
+
+    path: Path
+    name: str
+    size: int
+    changed_ns: int
+
+
+def copy_files(sources: list[Source], part: Path, progress: ByteProgress) -> dict[str, str]:
+    """Copy all files into `part` and return their SHA-256 by name; what an earlier attempt copied stays.
+
+    Each file counts once in `progress`.
+
+    Raises:
+        StorageError: a file cannot be read or written, or changed while it was copied.
+        CancelledByUser: the user cancelled; what was copied until then stays.
+    """
+    journal = _read_journal(part / JOURNAL)
+    digests: dict[str, str] = {}
+    for source in sources:
+        target = part / source.name
+        entry = journal.get(source.name)
+        if entry is None or entry[:2] != [source.size, source.changed_ns] or not _has_size(target, source.size):
+            entry = [source.size, source.changed_ns, _copied(source, target, progress)]
+            journal[source.name] = entry
+            write_synced(part / JOURNAL, json.dumps(journal))
+        else:
+            progress.add(source.size)
+        digests[source.name] = str(entry[2])
+    return digests
+
+
+def check_copies(part: Path, digests: dict[str, str], progress: ByteProgress) -> None:
+    """Read all files of `part` back from the disk and compare them with their SHA-256.
+
+    Raises:
+        StorageError: one differs.
+        CancelledByUser: the user cancelled.
+    """
+    for name, digest in digests.items():
+        if file_digest(part / name, progress, from_disk=True) != digest:
+            (part / JOURNAL).unlink(missing_ok=True)
+            raise StorageError(
+                f"{name} was not written as it was read: its checksum differs.",
+                "The disk or its cable may be faulty. Check it, then run this again.",
+            )
+
+
+def file_digest(file: Path, progress: ByteProgress, from_disk: bool = False) -> str:
+    """Return the SHA-256 of a file; `from_disk` asks the system to forget what it holds of it in memory.
+
+    Raises:
+        StorageError: it cannot be read.
+        CancelledByUser: the user cancelled.
+    """
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            if from_disk and hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+                progress.add(len(block))
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read: {error.strerror}.", "Is the disk still there?") from error
+    return digest.hexdigest()
+
+
+def _copied(source: Source, target: Path, progress: ByteProgress) -> str:
+    digest = hashlib.sha256()
+    count = 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        reading = source.path.open("rb")
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    with reading, target.open("wb") as writing:
+        while block := _read(reading, source):
+            digest.update(block)
+            writing.write(block)
+            count += len(block)
+            progress.add(len(block))
+        writing.flush()
+        os.fsync(writing.fileno())
+    if count != source.size:
+        raise StorageError(
+            f"{source.path} had {source.size:,} bytes and gave {count:,}: it changed while it was copied.",
+            "Wait until nothing writes to it, then run this again.",
+        )
+    return digest.hexdigest()
+
+
+def _read(stream: Any, source: Source) -> bytes:
+    try:
+        block: bytes = stream.read(_BLOCK_BYTES)
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    return block
+
+
+def _unreadable(source: Source, error: OSError) -> StorageError:
+    return StorageError(
+        f"{source.path} cannot be read: {error.strerror}.",
+        "Was the disk or stick pulled out? Put it back and resume; what is copied already stays.",
+    )
+
+
+def _read_journal(file: Path) -> dict[str, list[Any]]:
+    try:
+        journal = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(journal, dict):
+        return {}
+    return {name: entry for name, entry in journal.items() if isinstance(entry, list) and len(entry) == 3}
+
+
+def _has_size(file: Path, size: int) -> bool:
+    try:
+        return file.stat().st_size == size
+    except OSError:
+        return False
