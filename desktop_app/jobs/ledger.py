@@ -31,7 +31,7 @@ class Ledger:
         self._written: dict[str, Job] = {}  # as the index has them
         self._due: dict[str, Job] = {}  # as the index should have them
         self._version: int | None = None
-        self._next_progress = 0.0
+        self._next_progress: dict[str, float] = {}
         self._next_retry = 0.0
         self._retries = 0
 
@@ -62,8 +62,8 @@ class Ledger:
         """Write a row at once if its state changed, otherwise twice a second at most."""
         before = self._written.get(row.id)
         now = time.monotonic()
-        if before is None or before.state is not row.state or now >= self._next_progress:
-            self._next_progress = now + _PROGRESS_EVERY_S
+        if before is None or before.state is not row.state or now >= self._next_progress.get(row.id, 0.0):
+            self._next_progress[row.id] = now + _PROGRESS_EVERY_S
             self.put(row)
 
     def settle(self, folder: JobFolder, row: Job, outcome: Outcome) -> None:
@@ -72,6 +72,7 @@ class Ledger:
         self._write_outcome(folder, outcome)
         self.put(after_outcome(row, outcome))
         self._written.pop(row.id, None)
+        self._next_progress.pop(row.id, None)
 
     def is_behind(self) -> bool:
         """Whether something is still to be written; False too when it was tried for a minute in vain."""

@@ -1,4 +1,4 @@
-"""The process that owns the queue: starts workers one at a time, oldest job first, and alone judges their ends.
+"""The process that owns the queue: starts workers, oldest job first, and alone judges their ends.
 
 It lives while there is work and holds an operating-system lock meanwhile. Everything it knows stands in the
 job folders, so it may be killed at any moment and the next one goes on.
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from desktop_app import paths
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobState
 from desktop_app.errors import AppError, StorageError, error_kind
 from desktop_app.job_folder import JobFolder, Outcome, Request, job_folders
 from desktop_app.os_lock import OsLock
@@ -146,11 +146,14 @@ class Supervisor:
         return sorted(free, key=lambda row: (row.created, row.id))
 
     def _start_next(self) -> None:
-        startable = self._startable()
-        if self._attempts or not startable:
-            return
-        row = self._waiting.pop(startable[0].id)
-        self._guarded(self._folder(row.id), self._start)
+        """Start one job that computes and, beside it, one that only fetches a model."""
+        at_work = {attempt.row.kind in KINDS_THAT_GO_ON for attempt in self._attempts.values()}
+        for row in self._startable():
+            is_fetching = row.kind in KINDS_THAT_GO_ON
+            if is_fetching not in at_work:
+                at_work.add(is_fetching)
+                del self._waiting[row.id]
+                self._guarded(self._folder(row.id), self._start)
 
     def _start(self, folder: JobFolder) -> None:
         attempt = begin(folder, self._graces)

@@ -3,11 +3,11 @@ where something could be lost.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nicegui import run, ui
 
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobState
 from desktop_app.errors import AppError
 from desktop_app.jobs import submit
 
@@ -52,10 +52,11 @@ GO_ON = Action(
     name="Resume",
     icon="o_play_arrow",
     do=submit.run_on,
-    done="It is in the queue and goes on after the last file that is complete.",
+    done="It is in the queue and goes on where it stopped.",
 )
-
-
+CANCEL_KEEPING = replace(
+    CANCEL, question="It ends at once and gives no result. What it has fetched so far stays, so that it can go on."
+)
 SAVE = Action(name="Save now", icon="o_save", do=submit.save_now, done="It saves a checkpoint after this step.")
 MEASURE = Action(
     name="Measure now",
@@ -74,13 +75,14 @@ SMALLER = Action(
 def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
     """Return what can be done with the job now, the most usual first; running it again is always possible."""
     is_training = job.kind == "finetune"
+    cancel = CANCEL_KEEPING if job.kind in KINDS_THAT_GO_ON else CANCEL
     match job.state:
         case JobState.QUEUED:
             return (REMOVE,)
         case JobState.RUNNING:
-            return (MEASURE, SAVE, PAUSE, STOP, CANCEL) if is_training else (PAUSE, CANCEL)
+            return (MEASURE, SAVE, PAUSE, STOP, CANCEL) if is_training else (PAUSE, cancel)
         case JobState.PAUSED:
-            return (CONTINUE, STOP, CANCEL) if is_training else (CONTINUE, CANCEL)
+            return (CONTINUE, STOP, CANCEL) if is_training else (CONTINUE, cancel)
         case JobState.SUCCEEDED:
             return ()
         case JobState.INTERRUPTED if job.kind == "quantize":
@@ -88,6 +90,8 @@ def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
         case _:
             if is_training and job.error == "memory":
                 return (SMALLER,)
+            if job.kind in KINDS_THAT_GO_ON:
+                return (GO_ON,)
             return (RESUME,) if is_training and has_checkpoint else ()
 
 

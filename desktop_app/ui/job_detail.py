@@ -169,7 +169,7 @@ class JobDetail:
                 button("Show in Jobs", "o_show_chart", on_click=self._open_in_jobs)
                 return
             button("Run again", "o_replay", "primary", lambda: self._run_again(job))
-            for action, words in ((RESUME, "Go on from its newest checkpoint"), (GO_ON, "Go on after its last file")):
+            for action, words in ((RESUME, "Go on from its newest checkpoint"), (GO_ON, "Go on where it stopped")):
                 if action in actions_of(job, bool(feed.record.checkpoints)):
                     hint(button("Resume", on_click=partial(self._resume, job, action)), words)
             ui.space()

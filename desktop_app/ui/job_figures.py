@@ -24,12 +24,15 @@ _LABELS = {
     "grad_norm": "Gradient norm",
     "mean_kl": "Divergence (KL)",
     "seconds": "Time",
+    "bytes_per_s": "Bytes per second",
     "peak": "Peak memory",
     "dtype": "Number format",
     "tokens_per_s": "Tokens per second",
     "top1_agreement": "Same next token",
 }
 _MAIN_FIGURES = (
+    "size_bytes",
+    "files",
     "eval_loss_before",
     "eval_loss_after",
     "final_loss",
@@ -41,6 +44,7 @@ _MAIN_FIGURES = (
     "adapter_bytes",
     "mean_relative_error",
 )
+_BYTES = {"bring_in": "Copied and checked", "download": "Downloaded"}
 _PATHS = ("model", "data", "reference", "output")
 _UNITS = (("_bytes", size_text), ("_s", duration_text), ("_seconds", duration_text))
 
@@ -62,7 +66,9 @@ def run_figures(job: Job, record: RunRecord, now_s: float) -> list[Fact]:
     if progress is not None and progress.total:
         is_bytes = progress.unit == "byte"
         done, total = (size_text(n) if is_bytes else number_text(n) for n in (progress.done, progress.total))
-        figures.append(Fact("Written" if is_bytes else progress.unit.capitalize(), done, f"of {total}"))
+        figures.append(
+            Fact(_BYTES.get(job.kind, "Written") if is_bytes else progress.unit.capitalize(), done, f"of {total}")
+        )
         if progress.epoch is not None:
             epochs = job.spec.get("epochs")
             of = f"of {epochs:g}" if epochs and not job.spec.get("max_steps") else ""

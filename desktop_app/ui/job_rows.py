@@ -14,7 +14,14 @@ from desktop_app.domain.quantize_method import METHODS
 from .widgets.job_dot import DOT_CLASSES
 from .wording import duration_text, number_text, time_left_text, when_text
 
-KIND_NAMES = {"finetune": "Fine-tune", "quantize": "Quantize", "evaluate": "Evaluate"}
+KIND_NAMES = {
+    "finetune": "Fine-tune",
+    "quantize": "Quantize",
+    "evaluate": "Evaluate",
+    "bring_in": "Bring in",
+    "download": "Download",
+    "convert": "Convert",
+}
 _TRAINED = {
     "lora": "LoRA",
     "qlora": "QLoRA",

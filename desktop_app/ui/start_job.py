@@ -6,7 +6,7 @@ from pathlib import Path
 from nicegui import run
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.domain.job import job_name
+from desktop_app.domain.job import KINDS_THAT_GO_ON, job_name
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.jobs.submit import submit
 from desktop_app.memory_plan import MemoryPlan
@@ -34,7 +34,10 @@ def when_it_starts(state: WindowState, plan: MemoryPlan | None) -> str:
     """Say when a job that is submitted now will start, or that the plan speaks against it."""
     if plan is not None and plan.verdict == "does_not_fit":
         return "By this estimate it does not fit; Start tries all the same."
-    waiting, active = state.queued_jobs, state.active_job
+    waiting = [job for job in state.queued_jobs if job.kind not in KINDS_THAT_GO_ON]
+    active = state.active_job
+    if active is not None and active.kind in KINDS_THAT_GO_ON:
+        active = None  # it does not compute; nobody waits for it
     if waiting:
         return (
             f"Starts after {len(waiting) + (active is not None)} other jobs"

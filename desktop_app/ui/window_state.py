@@ -13,7 +13,7 @@ from typing import Any
 from nicegui import Event, app, background_tasks, run
 from nicegui.binding import BindableProperty
 
-from desktop_app.domain.job import Job, JobState, subject_of
+from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobState, subject_of
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.errors import AppError
@@ -96,8 +96,9 @@ class WindowState:
 
     @property
     def active_job(self) -> Job | None:
-        """The job that is at work or paused, None if there is none."""
-        return next((job for job in self.jobs if job.state in (JobState.RUNNING, JobState.PAUSED)), None)
+        """The job that is at work or paused, None if there is none; one that computes before one that fetches."""
+        at_work = [job for job in self.jobs if job.state in (JobState.RUNNING, JobState.PAUSED)]
+        return min(at_work, key=lambda job: job.kind in KINDS_THAT_GO_ON, default=None)
 
     @property
     def queued_jobs(self) -> list[Job]:

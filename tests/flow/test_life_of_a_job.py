@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from desktop_app.domain.job import JobState
+from desktop_app.domain.spec import parse_spec
 from desktop_app.errors import JobError
 from desktop_app.jobs import submit
 from desktop_app.result_folder import manifest_problems
@@ -96,6 +97,25 @@ def test_pause_holds_still_and_resume_goes_on(bench: Bench) -> None:
     assert bench.row(job_id).done == held.done
     submit.resume(job_id)
     assert bench.until_ended(job_id).state is JobState.SUCCEEDED
+
+
+def test_fetching_a_model_does_not_wait_for_a_job_that_computes_but_for_its_like(bench: Bench) -> None:
+    def fetch(behaviour: str) -> str:
+        output = str(bench.data_dir / "models" / behaviour.replace(" ", "-"))
+        spec = {"kind": "bring_in", "model": str(bench.model), "name": behaviour, "output": output}
+        return submit.submit(parse_spec(spec))
+
+    first = bench.submit("steps=1000")
+    bench.until_step(first, 1)
+    fetching, later = fetch("steps=1000 x=1"), fetch("steps=2")
+    waiting = bench.submit("steps=2")
+    bench.until_step(fetching, 1)
+    assert [bench.state(job) for job in (first, later, waiting)] == ["running", "queued", "queued"]
+    submit.cancel(fetching)
+    assert bench.until_ended(later).state is JobState.SUCCEEDED
+    assert bench.state(waiting) is JobState.QUEUED
+    submit.cancel(first)
+    assert bench.until_ended(waiting).state is JobState.SUCCEEDED
 
 
 def test_a_job_held_back_lets_others_pass_and_the_supervisor_go(bench: Bench) -> None:

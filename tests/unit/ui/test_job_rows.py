@@ -8,6 +8,7 @@ import pytest
 from desktop_app.domain.job import Job, JobState
 from desktop_app.ui.job_actions import (
     CANCEL,
+    CANCEL_KEEPING,
     CONTINUE,
     GO_ON,
     MEASURE,
@@ -109,6 +110,9 @@ def test_ten_thousand_jobs_are_sorted_and_filtered_in_no_time() -> None:
         ("finetune", JobState.INTERRUPTED, False, ()),
         ("quantize", JobState.INTERRUPTED, False, (GO_ON,)),
         ("quantize", JobState.CANCELLED, False, ()),
+        ("download", JobState.RUNNING, False, (PAUSE, CANCEL_KEEPING)),
+        ("bring_in", JobState.CANCELLED, False, (GO_ON,)),
+        ("convert", JobState.FAILED, False, ()),
         ("finetune", JobState.SUCCEEDED, True, ()),
     ],
 )
