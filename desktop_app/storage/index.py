@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,11 +25,26 @@ _BUSY_TIMEOUT_S = 10.0
 _COLUMNS = tuple(field.name for field in fields(Job))
 _JSON_COLUMNS = ("spec", "summary")
 # The note is the user's: a supervisor that updates the rest never overwrites it.
+_NEXT = "UPDATE revision SET number = number + 1"
+_REVISION = "(SELECT number FROM revision)"
 _PUT = (
-    f"INSERT INTO job ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + name for name in _COLUMNS)}) "
+    f"INSERT INTO job ({', '.join(_COLUMNS)}, revision) "
+    f"VALUES ({', '.join(':' + name for name in _COLUMNS)}, {_REVISION}) "
     "ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("id", "note"))
+    + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS, "revision") if name not in ("id", "note"))
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """`jobs` that were written after a revision, the newest first; the `revision` to ask with next; `count` of all.
+
+    Who holds more than `count` jobs afterwards holds some that were removed, and reads all of them again.
+    """
+
+    jobs: list[Job]
+    revision: int
+    count: int
 
 
 class Index:
@@ -54,6 +69,7 @@ class Index:
 
         def write() -> None:
             with self._transaction() as connection:
+                connection.execute(_NEXT)
                 connection.executemany(_PUT, [_row_of(job) for job in jobs])
 
         self._healed(write)
@@ -64,6 +80,19 @@ class Index:
         def read() -> list[Job]:
             with self._transaction() as connection:
                 return [_job_of(row) for row in connection.execute("SELECT * FROM job ORDER BY created DESC, id DESC")]
+
+        return self._healed(read)
+
+    def changes(self, revision: int = 0) -> Changes:
+        """Return the jobs that were written after `revision`: with ten thousand of them, not all for one."""
+
+        def read() -> Changes:
+            with self._transaction() as connection:
+                newest, count = connection.execute(f"SELECT {_REVISION}, count(*) FROM job").fetchone()
+                rows = connection.execute(
+                    "SELECT * FROM job WHERE revision > ? ORDER BY created DESC, id DESC", (revision or -1,)
+                )
+                return Changes(jobs=[_job_of(row) for row in rows], revision=newest, count=count)
 
         return self._healed(read)
 
@@ -95,7 +124,8 @@ class Index:
 
         def write() -> None:
             with self._transaction() as connection:
-                connection.execute("UPDATE job SET note = ? WHERE id = ?", (note, job_id))
+                connection.execute(_NEXT)
+                connection.execute(f"UPDATE job SET note = ?, revision = {_REVISION} WHERE id = ?", (note, job_id))
 
         self._healed(write)
 

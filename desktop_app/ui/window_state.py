@@ -80,6 +80,7 @@ class WindowState:
         self.settings_changed = Event[[]]()
         self.prefilled = Event[[JobSpec]]()
         self.page_link: Callable[[str], str] | None = None  # makes a link that lets a browser in, for the native window
+        self._followed = _FollowedJobs()
         self._version: int | None = None
         self._sample_after = 0.0
 
@@ -180,7 +181,7 @@ class WindowState:
         if version == self._version:
             return None
         try:
-            return version, self.index.jobs()
+            return version, self._followed.read(self.index)
         except AppError as error:
             return version, error
 
@@ -189,6 +190,24 @@ class WindowState:
             return MachineSample.model_validate(self.sensors.call("sample", _SAMPLE_TIMEOUT_S))
         except AppError as error:
             return error
+
+
+class _FollowedJobs:
+    """All jobs as the index last told them; asks only for those that have changed."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._revision = 0
+
+    def read(self, index: Index) -> list[Job]:
+        """Return all jobs, the newest first."""
+        changes = index.changes(self._revision)
+        known = {**self._jobs, **{job.id: job for job in changes.jobs}}
+        if len(known) != changes.count:
+            changes = index.changes()
+            known = {job.id: job for job in changes.jobs}
+        self._jobs, self._revision = known, changes.revision
+        return sorted(known.values(), key=lambda job: (job.created, job.id), reverse=True)
 
 
 def _ended(before: dict[str, JobState] | None, jobs: Iterable[Job]) -> list[Job]:

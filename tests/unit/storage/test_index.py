@@ -1,10 +1,12 @@
 """The index: rows survive, damage is kept aside, a newer file is refused."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,51 @@ def test_an_update_leaves_the_users_note(index: Index) -> None:
     index.put(job("a", state=JobState.RUNNING))
     row = index.job("a")
     assert row is not None and (row.note, row.state) == ("keep 'this'; DROP TABLE job", JobState.RUNNING)
+
+
+def test_a_reader_is_told_only_what_changed(index: Index) -> None:
+    index.put(job("a"), job("b", created=2.0))
+    first = index.changes()
+    assert ([row.id for row in first.jobs], first.count) == (["b", "a"], 2)
+    assert index.changes(first.revision).jobs == []
+    index.put(job("a", done=3))
+    second = index.changes(first.revision)
+    assert [(row.id, row.done) for row in second.jobs] == [("a", 3)]
+    index.set_note("b", "mine")
+    assert [(row.id, row.note) for row in index.changes(second.revision).jobs] == [("b", "mine")]
+
+
+def test_a_removed_row_is_missed_by_its_count_even_if_another_came(index: Index) -> None:
+    index.put(job("a"), job("b"))
+    seen = index.changes()
+    index.remove("b")
+    index.put(job("c"))
+    now = index.changes(seen.revision)
+    assert [row.id for row in now.jobs] == ["c"] and now.count == 2 < len({"a", "b", "c"})
+
+
+def test_an_index_that_was_begun_anew_tells_everything(index: Index) -> None:
+    index.put(job("a"))
+    seen = index.changes().revision
+    index.file.write_bytes(b"damaged" * 1000)
+    time.sleep(1.1)  # numbers of a new file begin with its second
+    again = Index(index.file)
+    again.put(job("a", done=1))
+    assert [row.done for row in again.changes(seen).jobs] == [1]
+
+
+def test_rows_of_an_older_version_are_told_too(tmp_path: Path) -> None:
+    file = tmp_path / "history.sqlite3"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.executescript((Path(schema.__file__).parent / "migrations" / "0001_jobs.sql").read_text())
+        connection.execute("PRAGMA user_version = 1")
+        old = job("a")
+        values = {**asdict(old), "spec": "{}", "summary": "{}", "state": "queued"}
+        connection.execute(
+            f"INSERT INTO job ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
+        )
+        connection.commit()
+    assert [row.id for row in Index(file).changes().jobs] == ["a"]
 
 
 def test_a_loss_that_is_no_number_is_unknown(index: Index) -> None:
@@ -137,7 +184,7 @@ def test_a_migration_is_whole_or_not_at_all_after_a_backup(
     for script in schema._MIGRATIONS.iterdir():
         (scripts / script.name).write_bytes(script.read_bytes())
     monkeypatch.setattr(schema, "_MIGRATIONS", scripts)
-    (scripts / "0002_more.sql").write_text(
+    (scripts / "0999_more.sql").write_text(
         "ALTER TABLE job ADD COLUMN colour TEXT NOT NULL DEFAULT '';\nINSERT nonsense;"
     )
     with pytest.raises(StorageError, match="syntax error"):
@@ -145,13 +192,13 @@ def test_a_migration_is_whole_or_not_at_all_after_a_backup(
     columns = "SELECT group_concat(name) FROM pragma_table_info('job')"
     connection = sqlite3.connect(index.file)
     assert "colour" not in connection.execute(columns).fetchone()[0]
-    (scripts / "0002_more.sql").write_text(
+    (scripts / "0999_more.sql").write_text(
         "-- one; more\nALTER TABLE job ADD COLUMN colour TEXT NOT NULL DEFAULT '';\n"
     )
     assert [row.id for row in Index(index.file).jobs()] == ["a"]
     assert "colour" in connection.execute(columns).fetchone()[0]
     connection.close()
-    backup = sqlite3.connect(index.file.with_name("history.sqlite3.before-format-2"))
+    backup = sqlite3.connect(index.file.with_name("history.sqlite3.before-format-3"))
     assert backup.execute("SELECT id FROM job").fetchall() == [("a",)]
     backup.close()
 
