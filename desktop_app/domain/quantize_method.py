@@ -77,6 +77,27 @@ METHODS: Mapping[QuantizeMethod, Method] = {
         bits=8,
         packages=("bitsandbytes",),
     ),
+    "int8_weight_only": Method(
+        title="int8 weights",
+        sentence="torchao: 8 bits with a scale for each row; computes in 16 bits.",
+        family="torchao",
+        bits=8,
+        packages=("torchao",),
+    ),
+    "int8_dynamic": Method(
+        title="int8 dynamic",
+        sentence="torchao: 8 bits, and activations are rounded to 8 bits too while it computes.",
+        family="torchao",
+        bits=8,
+        packages=("torchao",),
+    ),
+    "float8_weight_only": Method(
+        title="float8 weights",
+        sentence="torchao: 8-bit floating point with a scale for each row; computes in 16 bits.",
+        family="torchao",
+        bits=8,
+        packages=("torchao",),
+    ),
 }
 
 

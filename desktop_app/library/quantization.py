@@ -13,7 +13,7 @@ from .json_file import shown
 from .safetensors_header import Tensor
 
 # The methods whose models can be loaded with the pinned packages; '' is a model that is not quantized.
-LOADABLE_METHODS = frozenset({"", "bitsandbytes"})
+LOADABLE_METHODS = frozenset({"", "bitsandbytes", "torchao"})
 # What quantizers put beside a weight: scales, offsets, maps. No parameters of the model.
 _BESIDE_WEIGHTS = (
     ".absmax",
@@ -32,6 +32,8 @@ _BESIDE_WEIGHTS = (
     ".weight_g_idx",
     ".input_scale",
     "_scales",
+    "._weight_scale",
+    "._weight_zero_point",
 )
 _DTYPES = {
     "BF16": "bfloat16",
@@ -73,10 +75,20 @@ def quantization_name(config: Mapping[str, Any]) -> str:
             return "LLM.int8"
         kind = str(config.get("bnb_4bit_quant_type") or "fp4").upper()[:10]
         return f"{kind} + double quantization" if config.get("bnb_4bit_use_double_quant") is True else kind
+    if method == "torchao":
+        return _torchao_name(config)
     bits = config.get("bits", config.get("w_bit"))
     known = isinstance(bits, int) and 0 < bits <= 64
     name = method.upper() if method in {"gptq", "awq", "hqq", "aqlm", "fp8", "mxfp4"} else method
     return f"{name} {bits} bit" if known and method else name
+
+
+def _torchao_name(config: Mapping[str, Any]) -> str:
+    """Take the class of torchao's own description as the name: 'torchao Int8WeightOnly'."""
+    kind: Any = config.get("quant_type")
+    for key in ("default", "_type"):
+        kind = kind.get(key, "") if isinstance(kind, dict) else kind
+    return f"torchao {str(kind or '')[:60].removesuffix('Config')}".strip()
 
 
 def parameter_count(tensors: Mapping[str, Tensor], config: Mapping[str, Any], tied_embeddings: bool) -> int:

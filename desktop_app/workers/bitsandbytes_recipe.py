@@ -49,17 +49,17 @@ class FourBit:
         state = f"{self.name}.quant_state.bitsandbytes__{self.kind}"
         return (*tensors, PlannedTensor(name=state, dtype=torch.uint8, shape=(0,), is_late=True))
 
-    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Pack a piece; its scales are kept."""
         flat = piece.to(self.device).to(self.dtype).reshape(-1)
         packed, state = bitsandbytes_functional.quantize_4bit(
             flat, blocksize=self.block_size, quant_type=self.kind, compress_statistics=False
         )
-        return packed.cpu(), state.absmax
+        return packed.cpu(), (state.absmax,)
 
-    def rest(self, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    def rest(self, kept: list[tuple[torch.Tensor, ...]]) -> dict[str, torch.Tensor]:
         """Write the scales, quantized once more if asked for."""
-        absmax = torch.cat(kept)
+        absmax = torch.cat([scales for (scales,) in kept])
         offset = state2 = None
         if self.is_double:
             offset = absmax.mean()
@@ -102,17 +102,17 @@ class Int8:
             PlannedTensor(name=f"{layer}.weight_format", dtype=torch.uint8, shape=()),
         )
 
-    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Quantize whole rows, through fp16 as bitsandbytes does."""
         rows = piece.to(self.dtype).to(self.device).contiguous().to(torch.float16)
         values, largest, _ = bitsandbytes_functional.int8_vectorwise_quant(rows)
-        return values.cpu(), largest
+        return values.cpu(), (largest,)
 
-    def rest(self, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    def rest(self, kept: list[tuple[torch.Tensor, ...]]) -> dict[str, torch.Tensor]:
         """Write the largest values; weight format 0 is row by row."""
         layer = self.name.removesuffix(".weight")
         return {
-            f"{layer}.SCB": torch.cat(kept).cpu(),
+            f"{layer}.SCB": torch.cat([largest for (largest,) in kept]).cpu(),
             f"{layer}.weight_format": torch.tensor(0, dtype=torch.uint8),
         }
 
@@ -133,10 +133,10 @@ class Plain:
         """The tensor itself."""
         return (PlannedTensor(name=self.name, dtype=self.dtype, shape=self.shape),)
 
-    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Round it if the format differs."""
-        return piece.to(self.dtype), None
+        return piece.to(self.dtype), ()
 
-    def rest(self, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    def rest(self, kept: list[tuple[torch.Tensor, ...]]) -> dict[str, torch.Tensor]:
         """Nothing stands beside it."""
         return {}

@@ -114,7 +114,9 @@ def int8_config(skip: list[str]) -> BitsAndBytesConfig:
 
 def quantized_layer_count(model: Any) -> int:
     """Return how many layers compute with quantized weights."""
-    return sum(type(module).__name__ in {"Linear4bit", "Linear8bitLt"} for module in model.modules())
+    return sum(
+        type(module).__name__ in {"Linear4bit", "Linear8bitLt"} or _is_torchao(module) for module in model.modules()
+    )
 
 
 def quantization_in_use(model: Any) -> str:
@@ -126,7 +128,13 @@ def quantization_in_use(model: Any) -> str:
                 return f"{str(getattr(state, 'quant_type', 'nf4')).upper()} (4 bits)"
             case "Linear8bitLt":
                 return "LLM.int8 (8 bits)"
+        if _is_torchao(module):
+            return f"torchao {type(module.weight).__name__.removesuffix('Tensor')} (8 bits)"
     return "none"
+
+
+def _is_torchao(module: Any) -> bool:
+    return type(getattr(module, "weight", None)).__module__.startswith("torchao")
 
 
 def keep_four_bit_layers_as_they_are(model: Any) -> None:

@@ -44,19 +44,16 @@ _LICENCE_WORDS = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING")
 _WEIGHTS = ("*.safetensors", "*.gguf", "*.onnx", "*.onnx.data")
 
 
-def _bitsandbytes(
-    spec: QuantizeSpec,
-    source: Path,
-    facts: ModelFacts,
-    folders: Mapping[QuantizeMethod, Path],
-    reporter: Reporter,
+def _streaming(
+    spec: QuantizeSpec, source: Path, facts: ModelFacts, folders: Mapping[QuantizeMethod, Path], reporter: Reporter
 ) -> Mapping[QuantizeMethod, Check]:
-    from .quantize_bitsandbytes import write_copies
+    from .quantize_streaming import write_copies  # imports torch
 
     return write_copies(spec, source, facts, folders, reporter)
 
 
-_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _bitsandbytes}
+# Methods of families with the same maker are written in one pass over the source.
+_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _streaming, "torchao": _streaming}
 
 
 def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished:
@@ -134,11 +131,11 @@ def _written(
     spec: QuantizeSpec, source: Path, facts: ModelFacts, folders: Mapping[QuantizeMethod, Path], reporter: Reporter
 ) -> dict[QuantizeMethod, Check]:
     checks: dict[QuantizeMethod, Check] = {}
-    for family in dict.fromkeys(family_of(method) for method in folders):
-        mine = {method: folder for method, folder in folders.items() if family_of(method) == family}
+    for maker in dict.fromkeys(_MAKERS[family_of(method)] for method in folders):
+        mine = {method: folder for method, folder in folders.items() if _MAKERS[family_of(method)] is maker}
         for folder in mine.values():
             folder.mkdir(exist_ok=True)
-        checks |= _MAKERS[family](spec, source, facts, mine, reporter)
+        checks |= maker(spec, source, facts, mine, reporter)
         for folder in mine.values():
             copy_companions(source, folder)
     return checks

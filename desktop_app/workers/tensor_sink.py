@@ -47,8 +47,15 @@ class _Shard:
 class TensorSink:
     """The weight files of one copy. Groups must be finished in the order in which they were planned."""
 
-    def __init__(self, folder: Path, groups: Mapping[str, Iterable[PlannedTensor]], shard_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        groups: Mapping[str, Iterable[PlannedTensor]],
+        shard_bytes: int,
+        remarks: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
+        self._remarks = {"format": "pt", **(remarks or {})}
         self._shards = _shards(groups, shard_bytes)
         self._shard_of = {group: shard for shard in self._shards for group in shard.groups}
         self._whole = {shard.name for shard in self._shards if (folder / shard.name).is_file()}
@@ -92,20 +99,20 @@ class TensorSink:
     def _opened(self, group: str) -> "_ShardFile":
         if self._file is None:
             shard = self._shard_of[group]
-            self._file = _ShardFile(self._folder / shard.name, shard.tensors)
+            self._file = _ShardFile(self._folder / shard.name, shard.tensors, self._remarks)
         return self._file
 
 
 class _ShardFile:
     """A file on its way, under a hidden name."""
 
-    def __init__(self, final: Path, tensors: list[PlannedTensor]) -> None:
+    def __init__(self, final: Path, tensors: list[PlannedTensor], remarks: dict[str, str]) -> None:
         self.final = final
         self.part = final.with_name(f".{final.name}.part")
         self.late: dict[str, torch.Tensor] = {}
         # As safetensors itself orders them: the widest numbers first keeps every tensor aligned.
         ordered = sorted((t for t in tensors if not t.is_late), key=lambda t: (-t.dtype.itemsize, t.name))
-        self._entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        self._entries: dict[str, Any] = {"__metadata__": remarks}
         self._begin: dict[str, int] = {}
         reached = 0
         for tensor in ordered:

@@ -22,6 +22,8 @@ PIECE_ELEMENTS = 262_144  # fits the cache of a core in 32 bits; four times as m
 _PIECES_AHEAD = 3  # for each thread: one at work, one waiting, one on its way to the disk
 # (bytes done, bytes in all, bytes per second); looks after pause and cancel too.
 Tell = Callable[[int, int, float], None]
+# What a piece leaves for the end of its tensor, its scales; nothing for a plain one.
+Kept = tuple[torch.Tensor, ...]
 
 
 class Recipe(Protocol):
@@ -45,27 +47,31 @@ class Recipe(Protocol):
         """What will be written."""
         ...
 
-    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, Kept]:
         """Turn a piece into its values in the copy, and what is needed at the end; called from several threads."""
         ...
 
-    def rest(self, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    def rest(self, kept: list[Kept]) -> dict[str, torch.Tensor]:
         """Return the tensors beside the weights, from what was kept of all pieces in order."""
         ...
 
 
 @dataclass(slots=True)
 class Copy:
-    """One copy to be made: `recipes` by the names of the source's tensors; those without one are left out."""
+    """One copy to be made: `recipes` by the names of the source's tensors; those without one are left out.
+
+    `remarks` go into the header of each file.
+    """
 
     folder: Path
     recipes: Mapping[str, Recipe]
     shard_bytes: int
+    remarks: Mapping[str, str] = field(default_factory=dict)
     sink: TensorSink = field(init=False)
 
     def __post_init__(self) -> None:
         groups = {name: recipe.planned for name, recipe in self.recipes.items()}
-        self.sink = TensorSink(self.folder, groups, self.shard_bytes)
+        self.sink = TensorSink(self.folder, groups, self.shard_bytes, self.remarks)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +80,7 @@ class _Order:
 
     copy: Copy
     name: str
-    future: "Future[tuple[torch.Tensor, torch.Tensor | None]]"
+    future: "Future[tuple[torch.Tensor, Kept]]"
     is_last: bool
 
 
@@ -103,7 +109,7 @@ class _Pass:
         self.threads = threads
         self.waiting: deque[_Order] = deque()
         self.written: dict[tuple[int, str], int] = {}
-        self.kept: dict[tuple[int, str], list[torch.Tensor]] = {}
+        self.kept: dict[tuple[int, str], list[Kept]] = {}
         self.total = source.total_bytes
         self.done = self.done_now = 0
         self.started = time.monotonic()
@@ -148,7 +154,7 @@ class _Pass:
         begin = self.written.get(key, 0)
         order.copy.sink.write(order.name, recipe.planned[0].name, begin, values)
         self.written[key] = begin + values.nbytes
-        if kept is not None:
+        if kept:
             self.kept.setdefault(key, []).append(kept)
         if order.is_last:
             late = {tensor.name for tensor in recipe.planned if tensor.is_late}

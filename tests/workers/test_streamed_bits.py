@@ -23,6 +23,9 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("gemma3", "int8", {}),
     ("gpt2", "nf4", {}),
     ("gpt2", "int8", {}),
+    ("llama", "int8_weight_only", {}),
+    ("qwen3", "int8_dynamic", {}),
+    ("gemma3", "float8_weight_only", {}),
 ]
 
 
@@ -44,9 +47,25 @@ def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
     return found
 
 
+def remarks_of(folder: Path) -> dict[str, Any]:
+    """What the headers say beside names and shapes; the order means nothing, nor a tied tensor that is not there."""
+    found: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as opened:
+            for name, text in opened.metadata().items():
+                value = json.loads(text) if text[:1] in "{[" else text
+                for key in ("_tensor_data_names",) if isinstance(value, dict) else ():
+                    value[key] = sorted(value.get(key, ()))
+                found[name] = sorted(value) if isinstance(value, list) else value
+            if "tensor_names" in found and "lm_head.weight" not in opened.keys():  # noqa: SIM118
+                found.pop("lm_head.weight", None)
+                found["tensor_names"] = [name for name in found["tensor_names"] if name != "lm_head.weight"]
+    return found
+
+
 def reference(model: Path, folder: Path, method: str, kept: list[str], spec: dict[str, Any]) -> Path:
     """What the libraries write with the same modules left in 16 bits."""
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig, TorchAoConfig
 
     compute = {"fp32": torch.float32}.get(spec.get("compute_dtype", ""), torch.bfloat16)
     four = {
@@ -55,7 +74,13 @@ def reference(model: Path, folder: Path, method: str, kept: list[str], spec: dic
         "bnb_4bit_use_double_quant": spec.get("double_quantization", True),
         "bnb_4bit_compute_dtype": compute,
     }
-    config = BitsAndBytesConfig(llm_int8_skip_modules=kept, **({"load_in_8bit": True} if method == "int8" else four))
+    config: Any = BitsAndBytesConfig(
+        llm_int8_skip_modules=kept, **({"load_in_8bit": True} if method == "int8" else four)
+    )
+    if "_" in method:
+        from desktop_app.workers.torchao_recipe import torchao_config
+
+        config = TorchAoConfig(torchao_config(method), modules_to_not_convert=kept)
     made = AutoModelForCausalLM.from_pretrained(
         model, dtype=torch.bfloat16, device_map={"": "cpu"}, quantization_config=config
     )
@@ -69,6 +94,7 @@ def assert_same_bits(written: Path, wanted: Path) -> None:
     for name, tensor in theirs.items():
         assert (ours[name].dtype, ours[name].shape) == (tensor.dtype, tensor.shape), name
         assert torch.equal(ours[name].reshape(-1).view(torch.uint8), tensor.reshape(-1).view(torch.uint8)), name
+    assert remarks_of(written) == remarks_of(wanted)
     for file in ("config.json", "generation_config.json"):
         assert json.loads((written / file).read_bytes()) == json.loads((wanted / file).read_bytes())
 

@@ -1,15 +1,17 @@
-"""NF4, FP4 and LLM.int8 in the format that transformers loads by itself, streamed from file to file.
+"""Copies that transformers loads by itself (bitsandbytes, torchao), streamed from file to file in one pass.
 
 A model whose files do not hold its tensors by their own names (experts apart, tied weights twice) goes through
 transformers instead: the same bits, but the result is in memory while it is made.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import TorchAoConfig
 from transformers.pytorch_utils import Conv1D
 
 from desktop_app.domain.model_facts import ModelFacts
@@ -21,12 +23,13 @@ from .bitsandbytes_format import FourBitFormat, Int8Format
 from .bitsandbytes_recipe import FourBit, Int8, Plain
 from .kept_layers import asked_to_keep, linear_shapes, odd_shapes_sentence, unquantized_modules
 from .quantized import Check, Checked
-from .quantized_check import QuantizedCheck
+from .quantized_check import Format, QuantizedCheck
 from .reload_check import reloaded
 from .reporter import Reporter
 from .tensor_source import TensorSource
 from .tensor_stream import Copy, Recipe
 from .tensor_stream import write_copies as stream_copies
+from .torchao_format import RowFormat
 
 _COMPUTE = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -67,7 +70,7 @@ def write_copies(
         if not reason:
             reporter.stage("Quantizing the model")
             copies = [
-                Copy(plan.folder, _recipes(spec, plan, bare, tensors, where), spec.shard_size_mb * 1_000_000)
+                _copy(plan, _recipes(spec, plan, bare, tensors, where), spec.shard_size_mb * 1_000_000)
                 for plan in plans
             ]
             stream_copies(tensors, copies, _telling(reporter), torch.get_num_threads())
@@ -84,8 +87,12 @@ def _plan(spec: QuantizeSpec, method: QuantizeMethod, folder: Path, bare: Any, f
     # What is not quantized stays in 16 bits: those of the source, bfloat16 for one of 32.
     dtype = torch.float16 if facts.dtype == "float16" else torch.bfloat16
     skip = [*kept, *odd]
-    config = loading.int8_config(skip)
-    if is_four_bit_block(method):
+    config: Any = loading.int8_config(skip)
+    if METHODS[method].family == "torchao":
+        from .torchao_recipe import torchao_config  # imports torchao, which the other methods do without
+
+        config = TorchAoConfig(torchao_config(method), modules_to_not_convert=skip)
+    elif is_four_bit_block(method):
         compute = _COMPUTE.get(spec.compute_dtype, dtype)
         config = loading.four_bit_config(compute, skip, spec.double_quantization, method)
     return _Plan(method=method, folder=folder, dtype=dtype, config=config, kept=kept, odd=odd)
@@ -124,20 +131,37 @@ def _recipes(
             recipes[name] = Plain(name=name, shape=shape, dtype=plan.dtype if is_number else tensors.dtype(name))
             continue
         shape = shape[::-1] if name in turned else shape
-        if is_four_bit_block(plan.method):
-            recipes[name] = FourBit(
-                name=name,
-                shape=shape,
-                dtype=plan.dtype,
-                device=where,
-                kind=plan.method,
-                block_size=spec.block_size,
-                is_double=spec.double_quantization,
-                is_turned=name in turned,
-            )
-        else:
-            recipes[name] = Int8(name=name, shape=shape, dtype=plan.dtype, device=where, is_turned=name in turned)
+        recipes[name] = _quantizing(spec, plan, name, shape, where, is_turned=name in turned)
     return recipes
+
+
+def _quantizing(
+    spec: QuantizeSpec, plan: _Plan, name: str, shape: tuple[int, ...], where: torch.device, is_turned: bool
+) -> Recipe:
+    common: dict[str, Any] = {
+        "name": name,
+        "shape": shape,
+        "dtype": plan.dtype,
+        "device": where,
+        "is_turned": is_turned,
+    }
+    if METHODS[plan.method].family == "torchao":
+        from .torchao_recipe import TorchaoRows
+
+        return TorchaoRows(method=plan.method, **common)
+    if is_four_bit_block(plan.method):
+        return FourBit(kind=plan.method, block_size=spec.block_size, is_double=spec.double_quantization, **common)
+    return Int8(**common)
+
+
+def _copy(plan: _Plan, recipes: dict[str, Recipe], shard_bytes: int) -> Copy:
+    """torchao wants to be told in the header what each tensor is, the plain ones too."""
+    remarks: dict[str, str] = {}
+    if METHODS[plan.method].family == "torchao":
+        remarks["tensor_names"] = json.dumps(list(recipes))
+        for name, recipe in recipes.items():
+            remarks |= getattr(recipe, "remarks", {name: json.dumps({"_type": "Tensor"})})
+    return Copy(plan.folder, recipes, shard_bytes, remarks)
 
 
 def write_config(bare: Any, folder: Path, dtype: torch.dtype, quantization: Any) -> None:
@@ -174,15 +198,19 @@ def _check(spec: QuantizeSpec, source: Path, plan: _Plan, where: torch.device, r
 
     def check(written: Path) -> Checked:
         reporter.stage("Checking the result")
-        four_bits = is_four_bit_block(plan.method)
-        format_ = FourBitFormat(kind=plan.method, block_size=spec.block_size) if four_bits else Int8Format()
-        found = QuantizedCheck(source, written, format_, plan.dtype, plan.skipped)
+        found = QuantizedCheck(source, written, _format(spec, plan.method), plan.dtype, plan.skipped)
         errors = found.compare(tell)
         reporter.stage("Loading the result")
         findings = {**found.findings, **reloaded(written, len(found.layers), where, plan.dtype)}
         return Checked(errors=errors, kept=tuple(plan.skipped), findings=findings)
 
     return check
+
+
+def _format(spec: QuantizeSpec, method: QuantizeMethod) -> Format:
+    if METHODS[method].family == "torchao":
+        return RowFormat(dtype=torch.float8_e4m3fn if method == "float8_weight_only" else torch.int8)
+    return FourBitFormat(kind=method, block_size=spec.block_size) if is_four_bit_block(method) else Int8Format()
 
 
 def _telling(reporter: Reporter) -> Callable[[int, int, float], None]:
