@@ -70,6 +70,7 @@ def _data_lines(report: DataReport) -> list[tuple[str, str]]:
         "\n".join(f"{turn.role}: {turn.text[:_SHOWN_CHARACTERS]}" for turn in preview.turns)
         for preview in report.previews[:_SHOWN_PREVIEWS]
     ]
+    found = [f"{finding.severity}: {finding.message}" for finding in report.findings]
     return [
         ("data", report.path),
         ("format", f"{report.format}, {report.encoding}".rstrip(", ")),
@@ -77,6 +78,7 @@ def _data_lines(report: DataReport) -> list[tuple[str, str]]:
         ("columns", ", ".join(report.columns)),
         ("rows", f"{report.rows:,}"),
         ("bad rows", "\n".join([f"{report.bad_row_count:,}", *bad])),
+        ("findings", "\n".join(found)),
         ("size", size_text(report.size_bytes)),
         ("examples", "\n\n".join(shown)),
         ("problem", report.problem),

@@ -97,6 +97,7 @@ class TokenStatistics(Value):
     rows: int
     tokens: int
     trained_tokens: int
+    trained_is_estimate: bool = False
     longest: int
     median: int
     percentile_95: int

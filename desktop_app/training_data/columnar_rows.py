@@ -17,6 +17,7 @@ from .row import ROW_LIMIT_BYTES, ROW_LIMIT_WORDS, Row
 _BATCH_ROWS = 64
 _BATCH_BYTES = 256 * 1024 * 1024
 _COLUMNS_AT_MOST = 10_000
+_BATCH_VALUES = 16_000_000
 _GROUP_BYTES = 1024 * 1024 * 1024
 
 
@@ -95,7 +96,7 @@ def _refuse_bomb(path: Path, metadata: Any) -> None:
 
 def _rows(path: Path, batch: Any) -> Iterator[Row | BadRow]:
     """Turn a batch into rows; pandas' index column is no data of the user."""
-    if batch.nbytes > _BATCH_BYTES:
+    if batch.nbytes > _BATCH_BYTES or any(_value_count(column) > _BATCH_VALUES for column in batch.columns):
         raise _too_large(path)
     names = [name for name in batch.schema.names if not name.startswith("__index_level_")]
     if len(set(names)) < len(names):
@@ -106,6 +107,15 @@ def _rows(path: Path, batch: Any) -> Iterator[Row | BadRow]:
             yield BadRow(line=0, byte_offset=0, reason=f"the row is {ROW_LIMIT_WORDS}")
         else:
             yield Row(0, 0, values)
+
+
+def _value_count(column: Any) -> int:
+    """Count what the lists of a column hold; a list of nothing takes no bytes, but as many places as it says."""
+    import pyarrow as pa
+
+    while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        column = column.flatten()
+    return len(column)
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> DataError:

@@ -19,6 +19,7 @@ from .token_statistics import LengthCounts
 from .tokenization import Tokenization
 
 _PREVIEWS = 20
+_ONE_IN = 8
 _PREVIEW_CHARACTERS = 4_000
 _REPORTED_COLUMNS = 200
 _REPORTED_REASONS = 50
@@ -75,7 +76,7 @@ class _Look:
         if self._counts is None:
             yield from self._seen()
             return
-        for encoded in self._counts.tokenization.encoded_many(_sequences(self._seen())):
+        for encoded in self._counts.tokenization.encoded_many(_sequences(self._seen()), _ONE_IN):
             if isinstance(encoded, DataError):
                 self._counts.refused += 1
             else:

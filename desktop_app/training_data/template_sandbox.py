@@ -53,7 +53,8 @@ class AnswerSpans(Extension):
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return nodes.CallBlock(self.call_method("_note"), [], [], body).set_lineno(line)
 
-    def tick(self, value: str) -> str:
+    @jinja2.pass_context  # else jinja2 takes it for a constant and computes it once, when compiling
+    def tick(self, context: Any, value: str) -> str:
         """Look at the clock now and then; called in every loop and macro.
 
         Raises:

@@ -22,6 +22,7 @@ from desktop_app.training_data.tokenization import Tokenization
 
 from .answer_rows import AnswerRows, ComparedAnswers, answers_tokenized
 from .finished import Finished, Summary
+from .memory_cap import memory_capped
 from .model_card import write_card
 from .preflight import base_model_facts, check_device, check_method, check_precision, check_training_space
 from .provenance import library_versions, provenance
@@ -29,6 +30,7 @@ from .reporter import CancelledByUser, Reporter
 from .token_rows import Tokenized, TokenRows, tokenized
 
 Rows = TokenRows | AnswerRows
+_READING_BYTES = 16 * 1024**3  # what rows as tokens may take beside what a template does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
     result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
     try:
         check_training_space(spec, facts, result.final.parent, job.path)
-        prepared = _prepared(spec, facts, reporter)
+        with memory_capped(_READING_BYTES):
+            prepared = _prepared(spec, facts, reporter)
         return _trained(spec, prepared, job, reporter, result)
     except BaseException:
         result.discard()
