@@ -54,6 +54,39 @@ class Method:
     streams: bool = True
 
 
+def _gguf(title: str, bits: float, sentence: str, embedding_bits: float = 0) -> Method:
+    """Describe a kind of GGUF file; its embeddings take the same bits unless said."""
+    return Method(
+        title=f"GGUF {title}",
+        sentence=sentence,
+        family="gguf",
+        bits=bits,
+        embedding_bits=embedding_bits or bits,
+        packages=("gguf",),
+    )
+
+
+# Bits with scales, of a Llama-like model: mixes give some matrices more. Six bits for the output layer (or the
+# embeddings that stand for it), as llama.cpp gives it.
+_Q6 = 6.5625
+_GGUF: Mapping[QuantizeMethod, Method] = {
+    "gguf_f32": _gguf("F32", 32, "All numbers in 32 bits, for other tools to work on."),
+    "gguf_f16": _gguf("F16", 16, "16 bits; the largest weights of some models do not fit into them."),
+    "gguf_bf16": _gguf("BF16", 16, "16 bits, as most models are published: nothing is lost."),
+    "gguf_q8_0": _gguf("Q8_0", 8.5, "8 bits in blocks of 32: hardly to be told from the original."),
+    "gguf_q6_k": _gguf("Q6_K", _Q6, "6 bits: close to the original, a good deal smaller than Q8_0."),
+    "gguf_q5_k_m": _gguf("Q5_K_M", 5.7, "5 bits, 6 where the model is sensitive.", _Q6),
+    "gguf_q5_k_s": _gguf("Q5_K_S", 5.5, "5 bits.", _Q6),
+    "gguf_q4_k_m": _gguf("Q4_K_M", 4.9, "4 bits, 6 where the model is sensitive: what most people run.", _Q6),
+    "gguf_q4_k_s": _gguf("Q4_K_S", 4.6, "4 bits, a little smaller and less exact.", _Q6),
+    "gguf_q3_k_l": _gguf("Q3_K_L", 4.2, "3 bits, 5 where the model is sensitive.", _Q6),
+    "gguf_q3_k_m": _gguf("Q3_K_M", 3.9, "3 bits, 4 and 5 where the model is sensitive; answers get worse.", _Q6),
+    "gguf_q3_k_s": _gguf("Q3_K_S", 3.4375, "3 bits: the smallest; answers get clearly worse.", _Q6),
+    "gguf_q5_1": _gguf("Q5_1", 6, "5 bits in blocks of 32, an older format.", _Q6),
+    "gguf_q5_0": _gguf("Q5_0", 5.5, "5 bits in blocks of 32, an older format.", _Q6),
+    "gguf_q4_1": _gguf("Q4_1", 5, "4 bits in blocks of 32, an older format.", _Q6),
+    "gguf_q4_0": _gguf("Q4_0", 4.5, "4 bits in blocks of 32, an older format that old programs and phones run.", _Q6),
+}
 # NF4 and FP4: one scale of 32 bits for 64 weights, or of 8 bits with one of 32 bits for 256 scales.
 METHODS: Mapping[QuantizeMethod, Method] = {
     "nf4": Method(
@@ -98,12 +131,18 @@ METHODS: Mapping[QuantizeMethod, Method] = {
         bits=8,
         packages=("torchao",),
     ),
+    **_GGUF,
 }
 
 
 def is_four_bit_block(method: str) -> bool:
     """Whether block size, compute format and double quantization concern this method."""
     return method in ("nf4", "fp4")
+
+
+def weighs_errors(method: str) -> bool:
+    """Whether an importance matrix changes what this method writes: only the K-quants of GGUF heed one."""
+    return method.startswith("gguf_") and "_k" in method
 
 
 def family_of(method: QuantizeMethod) -> Family:

@@ -1,11 +1,11 @@
 """Read what a GGUF file says about itself: architecture, name, file type, number of parameters.
 
-GGUF is llama.cpp's format; this program lists such models but does not load them. Every count and length in
-the file is bounded before it is used, and at most 64 MB are read.
+GGUF is llama.cpp's format; this program lists and writes such models but does not train them. Every count and length
+in the file is bounded before it is used, and at most 64 MB are read.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,11 +29,25 @@ _DAMAGED = "The file is damaged or its download ended early; get it again from w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GgufTensor:
+    """One tensor by the header: shape with the columns last, ggml's number of its type, first byte in the file."""
+
+    shape: tuple[int, ...]
+    type_number: int
+    begin: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GgufHeader:
     """A GGUF file by its header; `values` holds its single values by key, arrays left out."""
 
-    parameters: int
+    tensors: dict[str, GgufTensor]
     values: dict[str, Any]
+
+    @property
+    def parameters(self) -> int:
+        """How many values all tensors hold."""
+        return sum(prod(tensor.shape) for tensor in self.tensors.values())
 
     @property
     def architecture(self) -> str:
@@ -91,19 +105,28 @@ class _Reader:
             value = self._value(self._number("I"))
             if value is not None:
                 values[key] = value
-        return GgufHeader(parameters=sum(self._tensor_elements() for _ in range(tensors)), values=values)
+        listed = dict(self._tensor() for _ in range(tensors))
+        if len(listed) < tensors:
+            raise self._damage("it lists a tensor twice")
+        return GgufHeader(tensors=self._placed(listed, values.get("general.alignment", 32)), values=values)
 
-    def _tensor_elements(self) -> int:
+    def _placed(self, listed: dict[str, GgufTensor], alignment: Any) -> dict[str, GgufTensor]:
+        """Count the tensors' places from the beginning of the file instead of from the end of the header."""
+        if not isinstance(alignment, int) or not 0 < alignment <= 2**20:
+            raise self._damage(f"its alignment is {alignment!r}")
+        start = -(-self.stream.tell() // alignment) * alignment
+        return {name: replace(tensor, begin=start + tensor.begin) for name, tensor in listed.items()}
+
+    def _tensor(self) -> tuple[str, GgufTensor]:
         name = self._text()
         dimensions = self._number("I")
         if dimensions > 8:
             raise self._damage(f"tensor {name[:60]!r} has {dimensions} dimensions")
         shape = struct.unpack(f"<{dimensions}Q", self._take(8 * dimensions))
-        self._take(12)  # type and offset
-        elements: int = prod(shape)
-        if elements > 2**50:
-            raise self._damage(f"tensor {name[:60]!r} has {elements:,} elements")
-        return elements
+        kind, offset = self._number("I"), self._number("Q")
+        if prod(shape) > 2**50:
+            raise self._damage(f"tensor {name[:60]!r} has {prod(shape):,} elements")
+        return name, GgufTensor(shape=shape[::-1], type_number=kind, begin=offset)
 
     def _value(self, kind: int) -> Any:
         if kind == _TEXT:

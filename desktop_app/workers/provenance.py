@@ -11,7 +11,7 @@ from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.job import subject_of
 from desktop_app.domain.spec import JobSpec
 
-_LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers", "safetensors")
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers", "safetensors", "gguf")
 _HEADER_LENGTH_BYTES = 8
 
 

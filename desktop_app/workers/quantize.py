@@ -52,8 +52,20 @@ def _streaming(
     return write_copies(spec, source, facts, folders, reporter)
 
 
+def _gguf(
+    spec: QuantizeSpec,
+    source: Path,
+    facts: ModelFacts,
+    folders: Mapping[QuantizeMethod, Path],
+    reporter: Reporter,
+) -> Mapping[QuantizeMethod, Check]:
+    from .gguf.converter import write_copies
+
+    return write_copies(spec, source, facts, folders, reporter)
+
+
 # Methods of families with the same maker are written in one pass over the source.
-_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _streaming, "torchao": _streaming}
+_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _streaming, "torchao": _streaming, "gguf": _gguf}
 
 
 def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished:

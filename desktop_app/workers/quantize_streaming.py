@@ -27,7 +27,7 @@ from .quantized_check import Format, QuantizedCheck
 from .reload_check import reloaded
 from .reporter import Reporter
 from .tensor_source import TensorSource
-from .tensor_stream import Copy, Recipe
+from .tensor_stream import Copy, Recipe, safetensors_copy
 from .tensor_stream import write_copies as stream_copies
 from .torchao_format import RowFormat
 
@@ -161,7 +161,7 @@ def _copy(plan: _Plan, recipes: dict[str, Recipe], shard_bytes: int) -> Copy:
         remarks["tensor_names"] = json.dumps(list(recipes))
         for name, recipe in recipes.items():
             remarks |= getattr(recipe, "remarks", {name: json.dumps({"_type": "Tensor"})})
-    return Copy(plan.folder, recipes, shard_bytes, remarks)
+    return safetensors_copy(plan.folder, recipes, shard_bytes, remarks)
 
 
 def write_config(bare: Any, folder: Path, dtype: torch.dtype, quantization: Any) -> None:

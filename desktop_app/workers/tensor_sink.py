@@ -87,7 +87,7 @@ class TensorSink:
             self._file.stream.close()
             self._file = None
 
-    def write_index(self) -> None:
+    def complete(self) -> None:
         """Say which tensor stands in which file, if there are several."""
         if len(self._shards) < 2:
             return

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
 from typing import Protocol
@@ -56,22 +56,48 @@ class Recipe(Protocol):
         ...
 
 
-@dataclass(slots=True)
+class Sink(Protocol):
+    """Where a copy is written; what is written for one tensor of the source is a group, and they come in order."""
+
+    def has(self, group: str) -> bool:
+        """Whether this group is there already, from an earlier attempt."""
+        ...
+
+    def write(self, group: str, name: str, at_byte: int, values: torch.Tensor) -> None:
+        """Write values of a tensor from one of its bytes on."""
+        ...
+
+    def write_late(self, group: str, name: str, values: torch.Tensor) -> None:
+        """Take a tensor whose size was not known before."""
+        ...
+
+    def finish(self, group: str) -> None:
+        """Say that a group is complete."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what did not get finished."""
+        ...
+
+    def complete(self) -> None:
+        """Say that all groups are finished; called after `close`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """One copy to be made: `recipes` by the names of the source's tensors; those without one are left out.
+    """One copy to be made: `recipes` by the names of the source's tensors; those without one are left out."""
 
-    `remarks` go into the header of each file.
-    """
-
-    folder: Path
     recipes: Mapping[str, Recipe]
-    shard_bytes: int
-    remarks: Mapping[str, str] = field(default_factory=dict)
-    sink: TensorSink = field(init=False)
+    sink: Sink
 
-    def __post_init__(self) -> None:
-        groups = {name: recipe.planned for name, recipe in self.recipes.items()}
-        self.sink = TensorSink(self.folder, groups, self.shard_bytes, self.remarks)
+
+def safetensors_copy(
+    folder: Path, recipes: Mapping[str, Recipe], shard_bytes: int, remarks: Mapping[str, str] | None = None
+) -> Copy:
+    """Describe a copy in the format of the source; `remarks` go into the header of each file."""
+    groups = {name: recipe.planned for name, recipe in recipes.items()}
+    return Copy(recipes=recipes, sink=TensorSink(folder, groups, shard_bytes, remarks or {}))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,7 +124,7 @@ def write_copies(source: TensorSource, copies: list[Copy], tell: Tell, threads: 
         for copy in copies:
             copy.sink.close()
     for copy in copies:
-        copy.sink.write_index()
+        copy.sink.complete()
 
 
 class _Pass:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
-from desktop_app.domain.quantize_method import is_four_bit_block
+from desktop_app.domain.quantize_method import family_of, is_four_bit_block, weighs_errors
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import fits_four_bits, linear_matrices
 
@@ -15,7 +15,10 @@ class QuantizeForm(Form[QuantizeSpec]):
 
     spec_type = QuantizeSpec
     labels: ClassVar[dict[str, str]] = {
+        "method": "Format",
         "double_quantization": "Double quantization",
+        "importance_matrix": "Weigh errors by what this text uses",
+        "calibration_data": "Text",
         "skip_modules": "Keep in 16 bits",
         "name": "Name",
         "output": "Output folder",
@@ -28,8 +31,21 @@ class QuantizeForm(Form[QuantizeSpec]):
             return "Choose a model to quantize."
         return quantize_refusal(facts) if facts is not None and facts.path == self.values["model"] else ""
 
+    def missing(self) -> str:
+        """Say what must be chosen or corrected before the start."""
+        if not self.missing_choice() and self.weighs_errors and self.values["importance_matrix"]:
+            return super().missing() if self.values["calibration_data"] else "Name a text, or do not weigh by one."
+        return super().missing()
+
+    @property
+    def weighs_errors(self) -> bool:
+        """Whether an importance matrix makes a difference to this method."""
+        return weighs_errors(self.values["method"])
+
     def kept_sentence(self) -> str:
-        """Say which layers stay in 16 bits."""
+        """Say what is not quantized, or with more bits."""
+        if family_of(self.values["method"]) == "gguf":
+            return "One file with tokenizer and chat template in it. Norms are written in 32 bits."
         kept = "The output layer, embeddings and norms stay in 16 bits."
         is_four_bits = is_four_bit_block(self.values["method"])
         odd = odd_layers(self.facts.shape) if self.facts is not None and is_four_bits else {}

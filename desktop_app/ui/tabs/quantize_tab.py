@@ -62,13 +62,19 @@ class _QuantizeTab:
         with grid.style("grid-template-columns: 72px minmax(0, 1fr)"):
             ui.label("Quantize").classes("t-lead c-2 text-right pt-[5px]")
             self.model = Choice("model", self.state.choose_model, self._pick_model)
-            ui.label("to").classes("t-lead c-2 text-right pt-[5px]")
+            ui.label("to").classes("t-lead c-2 text-right pt-[25px]")
             with ui.column().classes("gap-2 w-full"):
-                with ui.column().classes("gap-1 w-full"):
-                    self.controls.segments("method", {name: method.title for name, method in METHODS.items()})
+                with ui.column().classes("gap-1 w-full items-stretch"):
+                    self.controls.choice("method", {name: how.title for name, how in METHODS.items()}, only_those=True)
                     self.method_note = ui.label().classes("t-small c-3")
                 with ui.row() as self.double:
                     self.controls.switch("double_quantization")
+                with ui.column().classes("gap-2 w-full") as self.weighing:
+                    self.controls.switch("importance_matrix")
+                    with ui.row().classes("w-full no-wrap") as self.text:
+                        self.controls.typed(
+                            "calibration_data", placeholder="a text file, of the kind that it will read"
+                        )
             ui.label("with").classes("t-lead c-2 text-right pt-[25px]")
             with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-start"):
                 self.controls.typed("skip_modules", placeholder="the output layer")
@@ -92,6 +98,8 @@ class _QuantizeTab:
         self.model.show(names, state.model, line, is_problem=facts is not None and bool(facts.problem))
         self.method_note.set_text(METHODS[form.values["method"]].sentence)
         self.double.set_visibility(is_four_bit_block(form.values["method"]))
+        self.weighing.set_visibility(form.weighs_errors)
+        self.text.set_visibility(bool(form.values["importance_matrix"]))
         missing = form.missing()
         is_possible = facts is not None and not form.missing_choice()
         self.plan.look(form.draft() if is_possible else None, facts, state.machine[-1] if state.machine else None)

@@ -33,10 +33,12 @@ class FormControls:
         self._keep(name, control)
         return control
 
-    def choice(self, name: str, words: Mapping[str, str]) -> ui.select:
-        """Draw a list to choose from; `words` says each value to a person."""
+    def choice(self, name: str, words: Mapping[str, str], only_those: bool = False) -> ui.select:
+        """Draw a list to choose from; `words` says each value to a person, `only_those`: in their order, no others."""
         with self._labelled(name):
-            options = {value: words.get(value, value) for value in self.form.fields[name].choices}
+            choices = self.form.fields[name].choices
+            values = [value for value in words if value in choices] if only_those else choices
+            options = {value: words.get(value, value) for value in values}
             control = ui.select(options, value=self.form.values[name]).classes("w-full")
         self._keep(name, control)
         return control

@@ -67,3 +67,16 @@ def test_bounds_are_told(field: str, typed: str, message: str) -> None:
 
 def test_no_model_no_start() -> None:
     assert QuantizeForm().missing() == "Choose a model to quantize."
+
+
+def test_weighing_errors_needs_a_text_where_the_format_heeds_it() -> None:
+    form = filled()
+    form.values |= {"method": "gguf_q4_k_m", "importance_matrix": True}
+    assert form.missing() == "Name a text, or do not weigh by one."
+    assert form.missing_choice() == ""
+    form.values["calibration_data"] = "/texts/mine.txt"
+    assert form.missing() == ""
+    form.values |= {"method": "gguf_q8_0", "calibration_data": ""}
+    assert not form.weighs_errors
+    assert form.missing() == ""
+    assert "tokenizer" in form.kept_sentence()

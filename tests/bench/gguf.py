@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Measure memory, time and size of GGUF files made from models of several sizes, each in a worker's own process.
+
+Memory is anonymous memory (RssAnon, looked at every 20 ms): what the kernel cannot take back. Linux only.
+
+    python -m tests.bench.gguf [--methods gguf_q8_0 gguf_q4_k_m] [--gigabytes 0.25 0.5 1 2] [--embedding]
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from desktop_app.domain.spec import parse_spec
+from desktop_app.job_folder import create_job_folder
+from desktop_app.process import helper_environment, own_command
+from tests.fakes.model_files import LLAMA, header_bytes, llama_tensors
+from tests.fakes.tiny_tokenizer import write_tokenizer
+
+_BLOCK = 1 << 22
+
+
+def main() -> None:
+    """Print one line for each model and method."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", default=["gguf_f16", "gguf_q8_0", "gguf_q4_k_m"])
+    parser.add_argument("--gigabytes", nargs="+", type=float, default=[0.25, 0.5, 1, 2])
+    parser.add_argument("--embedding", action="store_true", help="also a model whose embedding alone has 1 GB")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=None, help="where the models are written for a while")
+    asked = parser.parse_args()
+    titles = ("peak anon MB", "while writing", "seconds", "MB/s", "ratio")
+    print(f"{'model':>12} {'method':>12}" + "".join(f" {title:>13}" for title in titles))
+    for gigabytes in asked.gigabytes:
+        _measure(asked, f"{gigabytes:g} GB", int(gigabytes * 1e9), 4096)
+    if asked.embedding:
+        _measure(asked, "1 GB embed", 1_200_000_000, 244_000)
+
+
+def _measure(asked: argparse.Namespace, name: str, size: int, vocabulary: int) -> None:
+    with tempfile.TemporaryDirectory(dir=asked.folder) as place:
+        model = _write_model(Path(place) / "model", size, vocabulary)
+        real = (model / "model.safetensors").stat().st_size
+        for method in asked.methods:
+            peak, imports, seconds, written = _run(Path(place), model, method, asked.threads)
+            speed = real / 1e6 / seconds
+            figures = (f"{peak:.0f}", f"{imports:.0f}", f"{seconds:.1f}", f"{speed:.0f}", f"{written / real:.3f}")
+            print(f"{name:>12} {method:>12}" + "".join(f" {text:>13}" for text in figures), flush=True)
+
+
+def _write_model(folder: Path, size: int, vocabulary: int) -> Path:
+    """Write a Llama of random bfloat16 weights of about `size` bytes."""
+    write_tokenizer(folder)
+    hidden = 2048
+    sizes = {"hidden_size": hidden, "intermediate_size": 5632, "num_attention_heads": 16, "num_key_value_heads": 4}
+    per_layer = 2 * (hidden * hidden * 2 + 2 * hidden * 512 + 3 * hidden * 5632)
+    layers = max(1, round((size - 2 * vocabulary * hidden) / per_layer))
+    changes = {"num_hidden_layers": layers, "vocab_size": vocabulary, "tie_word_embeddings": True}
+    config = {**LLAMA, **sizes, **changes}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    tensors = llama_tensors(config)
+    entries, reached = {}, 0
+    for name, (dtype, shape) in tensors.items():
+        length = 2 * int(np.prod(shape))
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [reached, reached + length]}
+        reached += length
+    block = (np.random.default_rng(1).standard_normal(_BLOCK // 2).astype(np.float32) * 0.02).view(np.uint32) >> 16
+    data = block.astype(np.uint16).tobytes()
+    with (folder / "model.safetensors").open("wb") as stream:
+        stream.write(header_bytes(entries))
+        for start in range(0, reached, len(data)):
+            stream.write(data[: min(len(data), reached - start)])
+    return folder
+
+
+def _run(place: Path, model: Path, method: str, threads: int) -> tuple[float, float, float, int]:
+    """Return peak anonymous memory and that when writing began, in MB, seconds of the job, and bytes written."""
+    spec = parse_spec({"kind": "quantize", "model": str(model), "method": method, "device": "cpu", "threads": threads})
+    job = create_job_folder(place, f"job-{method}", spec)
+    started = time.monotonic()
+    worker = subprocess.Popen(
+        own_command("--worker", str(job.path)), env=helper_environment(threads), stdout=subprocess.DEVNULL
+    )
+    peak, at_writing = 0.0, []
+    while worker.poll() is None:
+        now = _anonymous_mb(worker.pid)
+        peak = max(peak, now)
+        if any(event.kind == "stage" and event.text.startswith("Writing") for event in job.read_events().events[-1:]):
+            at_writing.append(now)
+        time.sleep(0.02)
+    seconds = time.monotonic() - started
+    last = job.read_events().events[-1]
+    if last.kind != "succeeded":
+        sys.exit(f"{method}: {last}")
+    written = sum(path.stat().st_size for path in Path(last.result).glob("*.gguf"))
+    shutil.rmtree(job.path)
+    return peak, statistics.median(at_writing or [0.0]), seconds, written
+
+
+def _anonymous_mb(pid: int) -> float:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    line = next((line for line in text.splitlines() if line.startswith("RssAnon")), "")
+    return int(line.split()[1]) / 1024 if line else 0.0
+
+
+if __name__ == "__main__":
+    main()
