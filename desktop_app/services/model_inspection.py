@@ -4,14 +4,17 @@ Facts that were read before are taken from a cache as long as nothing in the mod
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from desktop_app import __version__
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.errors import StorageError
 from desktop_app.library import model_folder
 from desktop_app.library.catalogue import find_models
+from desktop_app.library.model_check import check_model
 from desktop_app.library.model_config import CONFIG
 from desktop_app.library.native_architectures import TRANSFORMERS_VERSION
 from desktop_app.library.stamp import MISSING, model_stamp
@@ -74,6 +77,24 @@ def find(roots: list[str], progress: Callable[..., None]) -> dict[str, Any]:
     return {"models": models, "folders": {str(folder): changed for folder, changed in visited.items()}}
 
 
+def verify_model(path: str, progress: Callable[..., None]) -> dict[str, Any]:
+    """Read a whole model and compare its checksums; the answer holds `problems` and `findings` in words.
+
+    Raises:
+        ModelError: as `library.model_check.check_model`.
+        StorageError: a file cannot be read.
+    """
+    cache = ModelCache(model_cache_file())
+    earlier, taken = cache.checksums(path)
+    try:
+        check = check_model(Path(path), earlier, progress)
+    except OSError as error:
+        raise StorageError(f"{error.filename} cannot be read: {error.strerror}.", "Is the disk still there?") from error
+    if not check.problems:
+        cache.keep_checksums(path, check.digests, time.time())
+    return {"problems": check.problems, "findings": check.findings, "before": taken}
+
+
 def _from_cache(text: str, stamp: str, path: str) -> ModelFacts | None:
     if not text:
         return None
@@ -99,4 +120,5 @@ METHODS: dict[str, Callable[..., Any]] = {
     "listed_facts": listed_facts,
     "describe_models": describe_models,
     "find_models": find,
+    "verify_model": verify_model,
 }

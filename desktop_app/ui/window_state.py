@@ -53,13 +53,20 @@ class WindowState:
     data = BindableProperty()
 
     def __init__(
-        self, settings: Settings, index: Index, inspect: Service, sensors: Service, reader: Service | None = None
+        self,
+        settings: Settings,
+        index: Index,
+        inspect: Service,
+        sensors: Service,
+        reader: Service | None = None,
+        hub: Service | None = None,
     ) -> None:
         self.settings = settings
         self.index = index
         self.inspect = inspect
         self.sensors = sensors
         self.reader = reader or inspect
+        self.hub = hub or Service("hub")  # started by the first question to it, which only the user asks
         self.models = KnownModels(settings, inspect)
         self.scan = ModelScan(self.models, self.reader)
         self.files = KnownData(settings, self.reader)
@@ -78,6 +85,7 @@ class WindowState:
         self.job_ended = Event[[Job]]()
         self.machine_changed = Event[[]]()
         self.settings_changed = Event[[]]()
+        self.dropped = Event[[list[str]]]()
         self.prefilled = Event[[JobSpec]]()
         self.page_link: Callable[[str], str] | None = None  # makes a link that lets a browser in, for the native window
         self._followed = _FollowedJobs()
@@ -92,7 +100,7 @@ class WindowState:
 
     def close(self) -> None:
         """End the helpers, so that no thread that waits for one keeps the program from ending."""
-        for service in (self.inspect, self.sensors, self.reader):
+        for service in (self.inspect, self.sensors, self.reader, self.hub):
             service.close()
 
     @property

@@ -15,7 +15,7 @@ from desktop_app.ui.known_models import KnownModels
 from desktop_app.ui.model_scan import ModelScan
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.model_files import add_to_ollama, gguf_bytes, write_adapter, write_llama
-from tests.ui.patience import until
+from tests.ui.patience import PATIENT, until
 from tests.ui.tab_bench import choose, make_model, open_tab, pick, sees
 
 
@@ -196,6 +196,7 @@ async def test_lineage_leads_from_a_model_to_its_source_and_back(
     await open_tab(user, state, "models")
     await sees(user, "Made from")
     await sees(user, "a fine-tuning")
+    await user.should_see(marker=f"to-{base}", retries=PATIENT)
     user.find(marker=f"to-{base}").click()
     assert state.model == str(base)
     await sees(user, "Used by")
@@ -207,6 +208,7 @@ async def test_removing_from_the_list_keeps_the_files(user: User, state: WindowS
     state.choose_model(folder)
     await open_tab(user, state, "models")
     await sees(user, "Chat template")
+    user.find(marker="more-actions").click()
     user.find(marker="remove-model").click()
     await sees(user, "No models yet")
     assert state.settings.model_folders == []
@@ -224,7 +226,7 @@ async def test_what_jobs_made_appears_by_the_name_of_the_job(user: User, state: 
     state.choose_model(str(result))
     await sees(user, "Belongs to")
     assert not next(iter(user.find("Fine-tune").elements)).enabled
-    await user.should_not_see(marker="remove-model")
+    await user.should_not_see("Remove from the list")
     state.index.remove("20260101-120000-support-1")
     await state.look_at_jobs()
     await sees(user, "No models yet")

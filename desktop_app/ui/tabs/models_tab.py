@@ -11,8 +11,11 @@ from desktop_app.errors import ModelError
 from desktop_app.paths import demo_dir
 from desktop_app.ui.forms.finetune_form import demo_spec
 from desktop_app.ui.widgets.banner import BannerPlace
+from desktop_app.ui.widgets.bring_in_dialog import bring_in
 from desktop_app.ui.widgets.button import button
+from desktop_app.ui.widgets.download_dialog import download
 from desktop_app.ui.widgets.empty_state import empty_state
+from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.model_filter_bar import ModelFilterBar
 from desktop_app.ui.widgets.model_folders import edit_folders
 from desktop_app.ui.widgets.model_pane import ModelPane
@@ -51,12 +54,14 @@ class _ModelsTab:
                     with ui.column().classes("w-full items-center gap-2 p-6") as self.none:
                         ui.label("No model fits the filter.").classes("c-2")
                         button("Show all", on_click=self.bar.clear)
-                self.pane = ModelPane(state)
+                self.pane = ModelPane(state, self.banner.show)
         with self.actions:
             self._draw_actions()
+        self.dialogs = ui.element("div").classes("hidden")
         self._chosen = ""
         self.models.changed.subscribe(self._show)
         self.scan.changed.subscribe(self._show)
+        state.dropped.subscribe(self._take_dropped)
         ui.timer(_FOLLOW_S, self._follow_choice)
         ui.timer(0, self._look, once=True)
         self._show()
@@ -64,7 +69,9 @@ class _ModelsTab:
     def _draw_actions(self) -> None:
         self.bar.draw_search()
         button("Folders", on_click=lambda: edit_folders(self.state))
-        button("Add a model folder", on_click=self._add)
+        hint(button("Add", on_click=self._add), "List a model folder where it is, or watch a folder of models")
+        hint(button("Bring in", on_click=lambda: bring_in(self.state)), "Copy or move a model from a stick or a folder")
+        hint(button("Download", on_click=lambda: download(self.state)), "Get a model from the hub")
 
     def _draw_empty(self) -> None:
         with empty_state(
@@ -76,6 +83,8 @@ class _ModelsTab:
         ):
             button("Try it with the demo", "o_play_arrow", "primary", self._try_the_demo)
             button("Add a model folder", on_click=self._add)
+            button("Bring in", on_click=lambda: bring_in(self.state))
+            button("Download", kind="quiet", on_click=lambda: download(self.state))
 
     async def _look(self) -> None:
         """Search what is watched, and read what the user listed."""
@@ -148,6 +157,12 @@ class _ModelsTab:
             ),
             {"Choose another folder": self._add},
         )
+
+    async def _take_dropped(self, dropped: list[str]) -> None:
+        """Offer to bring in what was dragged onto the window; of several things the first."""
+        if self.state.tab == "models" and dropped:
+            with self.dialogs:
+                await bring_in(self.state, dropped[0])
 
     def _last_folder(self) -> str:
         folders = [path for path in self.state.settings.model_folders if not path.startswith(str(demo_dir()))]

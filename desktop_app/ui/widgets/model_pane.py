@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from nicegui import run, ui
+from nicegui import ui
 
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
-from desktop_app.hardware.opener import reveal
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.forms.quantize_form import quantize_refusal
+from desktop_app.ui.model_actions import ModelAction, convert, delete, rename, show_folder, verify
 from desktop_app.ui.model_filter import dependents, sources
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.window_state import WindowState
@@ -27,20 +27,24 @@ _KINDS = {"bring_in": "brought in", "download": "a download", "convert": "a conv
 class ModelPane:
     """Shows one model, or nothing and takes no room."""
 
-    def __init__(self, state: WindowState) -> None:
+    def __init__(self, state: WindowState, told: Callable[[AppError], object]) -> None:
+        """`told` gets what goes wrong, in words."""
         self.state = state
+        self._told = told
         self._shown: object = None
         # NOTE: not `flex flex-col`: Quasar's own class `flex` wraps, and the actions would land outside the window.
         self._pane = ui.column().classes("w-[280px] shrink-0 rule-l well h-full gap-0 no-wrap max-[999px]:w-[248px]")
         self._pane.props('role=complementary aria-label="Details"').mark("model-pane")
         self._pane.set_visibility(False)
+        self._dialogs = ui.element("div").classes("hidden")  # they outlive what the pane shows
 
     def show(self, facts: ModelFacts | None) -> None:
         """Show another model, None for nothing."""
         models = self.state.models
         made_by = models.made_by.get(facts.path, "") if facts else ""
         used_by = dependents(facts.path, models.facts.values()) if facts else []
-        wanted = None if facts is None else (facts, made_by, [other.path for other in used_by])
+        known = [path in models.facts for path in sources(facts)] if facts else []
+        wanted = None if facts is None else (facts, made_by, known, [other.path for other in used_by])
         if wanted == self._shown:
             return
         self._shown = wanted
@@ -115,28 +119,35 @@ class ModelPane:
         draw_words(notes.of(facts.path), notes.all_tags, save)
 
     def _draw_actions(self, facts: ModelFacts, made_by: str) -> None:
-        tune = button("Fine-tune", kind="primary", on_click=lambda: self._open(facts, "finetune"))
-        quantize = button("Quantize", on_click=lambda: self._open(facts, "quantize"))
-        for action, refusal in ((tune, finetune_refusal(facts)), (quantize, quantize_refusal(facts))):
-            action.classes("!px-2.5").set_enabled(not refusal)
-            if refusal:
-                hint(action, refusal)
+        if facts.pickle:
+            button("Convert to safetensors", kind="primary", on_click=lambda: self._do(convert, facts))
+        else:
+            tune = button("Fine-tune", kind="primary", on_click=lambda: self._open(facts, "finetune"))
+            quantize = button("Quantize", on_click=lambda: self._open(facts, "quantize"))
+            for action, refusal in ((tune, finetune_refusal(facts)), (quantize, quantize_refusal(facts))):
+                action.classes("!px-2.5").set_enabled(not refusal)
+                if refusal:
+                    hint(action, refusal)
         ui.space()
-        icon_button("o_folder_open", "Show the folder", lambda: self._reveal(facts.path))
-        if facts.path in self.state.settings.model_folders:
-            icon_button("o_playlist_remove", "Remove from the list; its files stay", lambda: self._remove(facts)).mark(
-                "remove-model"
-            )
+        icon_button("o_folder_open", "Show the folder", lambda: self._do(show_folder, facts))
+        with icon_button("o_more_horiz", "More").mark("more-actions"), ui.menu():
+            self._draw_item("Verify", "verify", lambda: self._do(verify, facts))
+            if not made_by:
+                self._draw_item("Rename", "rename", lambda: self._do(rename, facts))
+            if facts.path in self.state.settings.model_folders:
+                self._draw_item("Remove from the list", "remove", lambda: self._remove(facts))
+            self._draw_item("Delete", "delete", lambda: self._do(delete, facts))
+
+    def _draw_item(self, text: str, marker: str, do: Callable[[], object]) -> None:
+        ui.menu_item(text, on_click=do).mark(f"{marker}-model")
+
+    async def _do(self, action: ModelAction, facts: ModelFacts) -> None:
+        with self._dialogs:
+            await action(self.state, facts, self._told)
 
     def _open(self, facts: ModelFacts, tab: str) -> None:
         self.state.choose_model(facts.path)
         self.state.tab = tab
-
-    async def _reveal(self, path: str) -> None:
-        try:
-            await run.io_bound(reveal, path)
-        except AppError as error:
-            ui.notify(error.message)
 
     def _remove(self, facts: ModelFacts) -> None:
         self.state.choose_model("")

@@ -1,0 +1,155 @@
+"""The dialog that brings a model in: what, from where, copy or move, to where; then a job does it."""
+
+from pathlib import Path
+
+from nicegui import run, ui
+
+from desktop_app import paths
+from desktop_app.domain.bring_in_spec import BringInSpec
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.errors import AppError
+from desktop_app.hardware.disk import free_bytes
+from desktop_app.jobs.submit import submit
+from desktop_app.ui.summary import kind_text, model_line
+from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.wording import size_text
+
+from .banner import BannerPlace
+from .button import button, icon_button
+from .path_picker import pick_file, pick_folder
+
+_LOOK_TIMEOUT_S = 30.0
+
+
+async def bring_in(state: WindowState, source: str = "") -> None:
+    """Show the dialog, with `source` filled in, until a job was handed in or it is closed."""
+    with ui.dialog() as dialog, ui.card().classes("w-[540px] gap-3") as card:
+        card.props["aria-label"] = "Bring in a model"
+        form = _Form(state, dialog, source)
+    dialog.open()
+    if source:
+        await form.look()
+    job_id = await dialog
+    dialog.delete()
+    if job_id:
+        state.open_job(job_id)
+
+
+class _Form:
+    def __init__(self, state: WindowState, dialog: ui.dialog, source: str) -> None:
+        self.state = state
+        self.dialog = dialog
+        self.facts: ModelFacts | None = None
+        ui.label("Bring in a model").classes("t-lead")
+        ui.label(
+            "From a USB stick or another folder. Every file is read back and compared before it appears in the list."
+        ).classes("c-2")
+        self.problem = BannerPlace()
+        self.source = self._path("From", source, "bring-source", "Folder of a model, or a GGUF file", self.look)
+        with self.source_row:
+            icon_button("o_folder_open", "Choose a folder", self._pick_folder).mark("bring-pick")
+            icon_button("o_description", "Choose a GGUF file", self._pick_file)
+        self.found = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]").mark("bring-facts")
+        self.target = self._path("To", "", "bring-target", "New folder", None)
+        with self.source_row:
+            icon_button("o_folder_open", "Choose another disk or folder", self._pick_target)
+        self.room = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]")
+        self.move = ui.toggle({False: "Copy", True: "Move"}, value=False).mark("bring-move").classes("self-start")
+        self.move.props("toggle-color=none toggle-text-color=none")
+        with ui.row().classes("w-full justify-end gap-2 pt-1"):
+            button("Cancel", kind="quiet", on_click=dialog.close)
+            self.start = button("Bring it in", kind="primary", on_click=self._start)
+        self.start.set_enabled(False)
+
+    def _path(self, name: str, value: str, marker: str, placeholder: str, on_leave: object) -> ui.input:
+        with ui.row().classes("w-full gap-2 items-center no-wrap") as self.source_row:
+            ui.label(name).classes("c-2 w-[52px] shrink-0")
+            field = ui.input(value=value, placeholder=placeholder).classes("grow min-w-0").mark(marker)
+            field.props("spellcheck=false").props["aria-label"] = name
+            if on_leave is not None:
+                field.on("blur", self.look).on("keydown.enter", self.look)
+        return field
+
+    async def look(self) -> None:
+        """Read what stands at the source, and propose where it goes."""
+        source = _path_of(self.source.value)
+        if self.facts is not None and self.facts.path == source:
+            return
+        self.problem.clear()
+        self.facts = None
+        self.start.set_enabled(False)
+        self.found.set_text("")
+        if not source:
+            return
+        try:
+            answer = await run.io_bound(self.state.reader.call, "listed_facts", _LOOK_TIMEOUT_S, path=source)
+        except AppError as error:
+            self.problem.show(error)
+            return
+        self.facts = facts = ModelFacts.model_validate(answer)
+        is_usable = bool(facts.architecture or facts.pickle)
+        if facts.problem and not is_usable:
+            self.problem.show(AppError(facts.problem, facts.hint))
+            return
+        what = "old weights, to be converted here" if facts.pickle else f"{kind_text(facts)} · {_line(facts)}"
+        self.found.set_text(f"{facts.name}: {what}")
+        stem = facts.name if Path(source).is_file() else Path(source).name
+        name = paths.portable_name(facts.name.rpartition("/")[2] if "snapshots" in source else stem)
+        parent = Path(self.target.value).parent if self.target.value else paths.models_dir()
+        self.target.value = str(parent / name)
+        await self._show_room()
+        self.start.set_enabled(True)
+
+    async def _show_room(self) -> None:
+        try:
+            free = await run.io_bound(free_bytes, Path(self.target.value))
+        except AppError:
+            return
+        self.room.set_text(f"{size_text(free or 0)} are free there")
+
+    async def _pick_folder(self) -> None:
+        await self._take(await pick_folder("Choose a model folder to bring in"))
+
+    async def _pick_file(self) -> None:
+        await self._take(await pick_file("Choose a GGUF file", [".gguf"]))
+
+    async def _take(self, picked: str | None) -> None:
+        if picked:
+            self.source.value = picked
+            await self.look()
+
+    async def _pick_target(self) -> None:
+        picked = await pick_folder("Choose where it goes", str(paths.models_dir()))
+        if picked:
+            self.target.value = str(Path(picked) / (Path(self.target.value or self.source.value or "model").name))
+            await self._show_room()
+
+    async def _start(self) -> None:
+        if self.facts is None:
+            return
+        self.problem.clear()
+        target = _path_of(self.target.value)
+        spec = BringInSpec(model=self.facts.path, output=target or None, move=bool(self.move.value))
+        try:
+            job_id = await run.io_bound(submit, spec)
+        except AppError as error:
+            self.problem.show(error)
+            return
+        if target and Path(target).parent != paths.models_dir():
+            self.state.models.watch(str(Path(target).parent))  # so that what comes there is listed
+        self.dialog.submit(job_id)
+
+
+def _path_of(text: object) -> str:
+    """Understand a typed or pasted path, also as file managers give it: quoted, or as file:// address."""
+    path = str(text or "").strip().strip("'\"")
+    if path.startswith("file://"):
+        from urllib.parse import unquote
+        from urllib.request import url2pathname
+
+        path = url2pathname(unquote(path.removeprefix("file://")))
+    return str(Path(path).expanduser().absolute()) if path else ""
+
+
+def _line(facts: ModelFacts) -> str:
+    return size_text(facts.size_bytes) if facts.problem else model_line(facts)

@@ -1,0 +1,164 @@
+"""The dialog that downloads a model: its name or link, its files with sizes, a token if need be; then a job does it.
+
+Asks the hub nothing before "Look" is pressed, and nothing at all while Whetstone is offline.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from nicegui import run, ui
+
+from desktop_app import paths
+from desktop_app.domain.download_spec import DownloadSpec, repo_and_revision
+from desktop_app.errors import AppError, SpecError
+from desktop_app.hardware.disk import free_bytes
+from desktop_app.jobs.submit import submit
+from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.wording import size_text
+
+from .banner import BannerPlace
+from .button import button
+from .hint import hint
+
+_ASK_TIMEOUT_S = 60.0
+
+
+async def download(state: WindowState) -> None:
+    """Show the dialog until a job was handed in or it is closed."""
+    with ui.dialog() as dialog, ui.card().classes("w-[560px] gap-3") as card:
+        card.props["aria-label"] = "Download a model"
+        if state.settings.offline:
+            _draw_offline(state, dialog)
+        else:
+            _Form(state, dialog)
+    job_id = await dialog
+    dialog.delete()
+    if job_id:
+        state.open_job(job_id)
+
+
+def _draw_offline(state: WindowState, dialog: ui.dialog) -> None:
+    def open_settings() -> None:
+        dialog.close()
+        state.tab = "settings"
+
+    ui.label("Whetstone is offline").classes("t-lead")
+    ui.label(
+        "Nothing is sent or fetched while the switch Offline is on. Switch it off in Settings to download a model, "
+        "or bring one in from a USB stick."
+    ).classes("c-2")
+    with ui.row().classes("w-full justify-end gap-2 pt-1"):
+        button("Open Settings", on_click=open_settings)
+        button("Close", kind="primary", on_click=dialog.close)
+
+
+class _Form:
+    def __init__(self, state: WindowState, dialog: ui.dialog) -> None:
+        self.state = state
+        self.dialog = dialog
+        self.found: dict[str, Any] | None = None
+        self.boxes: dict[str, ui.checkbox] = {}
+        ui.label("Download a model").classes("t-lead")
+        with ui.row().classes("w-full gap-2 no-wrap"):
+            self.name = ui.input(placeholder="owner/name, or the link of its page").classes("grow min-w-0")
+            self.name.props('spellcheck=false autofocus aria-label="Name or link"').mark("hub-name")
+            self.name.on("keydown.enter", self.look)
+            self.look_button = button("Look", on_click=self.look)
+        self.problem = BannerPlace()
+        self.files = ui.column().classes("w-full gap-0 max-h-[300px] overflow-y-auto no-wrap")
+        self.sum = ui.label("").classes("t-small c-3").mark("hub-sum")
+        with ui.expansion("Token for gated and private models").classes("w-full quiet-expansion"):
+            self._draw_token()
+        with ui.row().classes("w-full justify-end gap-2 pt-1"):
+            button("Cancel", kind="quiet", on_click=dialog.close)
+            self.start = button("Download", kind="primary", on_click=self._start)
+        self.start.set_enabled(False)
+
+    def _draw_token(self) -> None:
+        ui.label(
+            "Kept in the system's keyring and sent to the hub only. Without a keyring, start Whetstone with HF_TOKEN."
+        ).classes("t-small c-3")
+        with ui.row().classes("w-full gap-2 no-wrap pt-1"):
+            self.token = ui.input(placeholder="hf_…").classes("grow min-w-0").mark("hub-token")
+            self.token.props('type=password autocomplete=off aria-label="Token"')
+            button("Keep", on_click=lambda: self._keep_token(str(self.token.value or "")))
+            button("Forget", kind="quiet", on_click=lambda: self._keep_token(""))
+
+    async def look(self) -> None:
+        """Ask the hub for the files of the repository."""
+        self.problem.clear()
+        self._forget()
+        named = repo_and_revision(str(self.name.value or ""))
+        if named is None:
+            shown = str(self.name.value or "").strip()[:80]
+            what = f"{shown} is no name of a model." if shown else "No model is named."
+            self.problem.show(SpecError(what, "Write it as owner/name, or paste the link of its page."))
+            return
+        self.look_button.set_enabled(False)
+        self.sum.set_text("Asking the hub …")
+        try:
+            self.found = await run.io_bound(
+                self.state.hub.call, "repo_files", _ASK_TIMEOUT_S, repo=named[0], revision=named[1]
+            )
+        except AppError as error:
+            self.problem.show(error)
+        finally:
+            self.look_button.set_enabled(True)
+            self.sum.set_text("")
+        if self.found is not None:
+            self._draw_files(self.found["files"])
+            await self._add_up()
+
+    def _forget(self) -> None:
+        self.found = None
+        self.boxes.clear()
+        self.files.clear()
+        self.start.set_enabled(False)
+
+    def _draw_files(self, files: list[dict[str, Any]]) -> None:
+        with self.files:
+            for file in sorted(files, key=lambda file: (not file["suggested"], file["name"])):
+                with ui.row().classes("w-full h-[28px] items-center gap-2 no-wrap"):
+                    box = ui.checkbox(file["name"], value=file["suggested"]).props("dense size=sm")
+                    hint(box.classes("min-w-0 grow truncate"), file["name"])
+                    box.on_value_change(self._add_up)
+                    ui.label(size_text(file["size"])).classes("c-3 whitespace-nowrap pr-1")
+                self.boxes[file["name"]] = box
+
+    async def _add_up(self) -> None:
+        if self.found is None:
+            return
+        chosen = [file for file in self.found["files"] if self.boxes[file["name"]].value]
+        size = sum(file["size"] for file in chosen)
+        try:
+            free = await run.io_bound(free_bytes, paths.models_dir())
+        except AppError:
+            free = None
+        licence = f" · licence {self.found['licence']}" if self.found["licence"] else ""
+        room = f" · {size_text(free)} free" if free is not None else ""
+        self.sum.set_text(f"{len(chosen)} of {len(self.boxes)} files{room}{licence}")
+        self.start.set_text(f"Download {size_text(size)}")
+        self.start.set_enabled(bool(chosen))
+
+    async def _keep_token(self, token: str) -> None:
+        self.problem.clear()
+        try:
+            await run.io_bound(self.state.hub.call, "save_token", _ASK_TIMEOUT_S, token=token)
+        except AppError as error:
+            self.problem.show(error)
+            return
+        self.token.value = ""
+        ui.notify("The token is in the system's keyring." if token else "The token is forgotten.")
+
+    async def _start(self) -> None:
+        if self.found is None:
+            return
+        self.problem.clear()
+        repo = self.found["repo"]
+        files = tuple(name for name, box in self.boxes.items() if box.value)
+        target = paths.models_dir() / paths.portable_name(Path(repo).name)
+        try:
+            spec = DownloadSpec(repo=repo, revision=self.found["commit"], files=files, output=str(target))
+            self.dialog.submit(await run.io_bound(submit, spec))
+        except AppError as error:
+            self.problem.show(error)
