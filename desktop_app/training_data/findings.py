@@ -135,7 +135,7 @@ class Findings:
         yield Finding(
             code="duplicates",
             severity="warning",
-            message=f"{_rows(count)} repeat an earlier one word for word; they weigh more in training.{more}",
+            message=f"{_rows(count)} word for word like an earlier one; they weigh more in training.{more}",
             count=count,
             examples=tuple(self._unplaced(source, number, "repeats an earlier row") for source, number in places),
             fix=Fix(label=f"Leave out {_rows(count)}", rows=count),
@@ -149,7 +149,7 @@ class Findings:
         yield Finding(
             code="same_answer",
             severity="note" if is_short else "warning",
-            message=f"{_rows(count)} have the same answer: {answer[:80]!r}. The model will tend to give it always.",
+            message=f"{_rows(count)} with the same answer: {answer[:80]!r}. The model will tend to give it always.",
             count=count,
             examples=(self._unplaced(source, number, "has that answer"),),
         )
@@ -167,22 +167,22 @@ class Findings:
 
 # severity, what is said, what the button says ('': there is no safe fix)
 _WORDS: dict[FindingCode, tuple[Severity, str, str]] = {
-    "empty_answers": ("warning", "{count} have an empty answer and cannot be used.", "Leave out {count}"),
-    "unknown_roles": ("warning", "{count} have a speaker of an unknown role and cannot be used.", ""),
+    "empty_answers": ("warning", "{count} with an empty answer, of no use.", "Leave out {count}"),
+    "unknown_roles": ("warning", "{count} with a speaker of an unknown role, of no use.", ""),
     "mojibake": (
         "warning",
-        "{count} look as if read in the wrong encoding (UTF-8 taken for Windows-1252).",
+        "{count} in the wrong encoding, as it seems (UTF-8 taken for Windows-1252).",
         "Mend the text of {count}",
     ),
     "template_tokens": (
         "warning",
-        "{count} have tokens of a chat template in their text; the model would learn to write them.",
+        "{count} with tokens of a chat template in the text; the model would learn to write them.",
         "Remove them from {count}",
     ),
-    "personal_data": ("warning", "{count} seem to hold personal data ({kinds}); the model may repeat it.", ""),
+    "personal_data": ("warning", "{count} with personal data, as it seems ({kinds}); the model may repeat it.", ""),
     "overlap": (
         "problem",
-        "{count} ask what the evaluation data asks too; the measurement would be too good.",
+        "{count} with a question of the evaluation data; the measurement would be too good.",
         "Leave out {count}",
     ),
 }

@@ -5,13 +5,17 @@ Reads files only through the inspect service, in a thread. `changed` tells whoev
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nicegui import Event, background_tasks, run
 
-from desktop_app.domain.data_report import DataReport
+from desktop_app.domain.data_choice import DataChoice, TokenChoice
+from desktop_app.domain.data_report import DataReport, TokenStatistics
+from desktop_app.domain.finetune_spec import Layout
 from desktop_app.errors import AppError, DataError
-from desktop_app.services.client import Service
+from desktop_app.services.client import CallCancelled, Service
 from desktop_app.settings import Settings
+from desktop_app.training_data.overlay import overlay_path
 
 _READ_TIMEOUT_S = 600.0  # a file of many gigabytes is read to its end
 _COLUMNS_TIMEOUT_S = 20.0
@@ -37,8 +41,16 @@ DATA_SUFFIXES = (
 class Reading:
     """How a file is to be read: its `layout`, and for 'columns' which column holds what."""
 
-    layout: str = "auto"
+    layout: Layout = "auto"
     columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """How far a look has got, in bytes; `total` is 0 while nobody knows."""
+
+    done: int = 0
+    total: int = 0
 
 
 class KnownData:
@@ -50,8 +62,12 @@ class KnownData:
         self.readings: dict[str, Reading] = {}
         self.reports: dict[str, DataReport] = {}
         self.being_read: set[str] = set()
+        self.reached = Reached()
+        self.statistics: dict[str, tuple[TokenChoice, TokenStatistics | AppError]] = {}
+        self.being_counted = ""
         self.changed = Event[[]]()
         self._stopped: set[str] = set()
+        self._overlays: dict[str, str] = {}
 
     @property
     def paths(self) -> list[str]:
@@ -75,7 +91,14 @@ class KnownData:
         """How a file is to be read; found out from the file unless the user said."""
         return self.readings.get(file, Reading())
 
-    def read_as(self, file: str, layout: str, columns: dict[str, str]) -> None:
+    def choice(self, file: str) -> DataChoice:
+        """What the services and a job are told to read: the file in its reading, with the user's edits of its rows."""
+        reading = self.reading(file)
+        return DataChoice(
+            paths=(file,), layout=reading.layout, columns=reading.columns, overlay=self._overlays.get(file, "")
+        )
+
+    def read_as(self, file: str, layout: Layout, columns: dict[str, str]) -> None:
         """Say how a file is to be read from now on; another way than before needs another look."""
         reading = Reading(layout=layout, columns=columns)
         if reading != self.reading(file):
@@ -85,7 +108,8 @@ class KnownData:
     def stop(self) -> None:
         """End the look that goes on; what was found so far stays."""
         self._stopped |= self.being_read
-        self.inspector.close()
+        self.being_counted = ""
+        self.inspector.cancel()
 
     async def read(self, file: str, reading: Reading | None = None) -> None:
         """Look at a file, in the way it was read before unless said; a problem with it is told in the report.
@@ -96,11 +120,13 @@ class KnownData:
             return
         self.readings[file] = reading or self.reading(file)
         self.reports.pop(file, None)
+        self.statistics.pop(file, None)
+        self.reached = Reached()
         self.being_read.add(file)
         self.changed.emit()
         try:
             for limit_s in (_QUICK_LOOK_S, None):
-                report = await run.io_bound(self._ask, file, self.readings[file], limit_s)
+                report = await run.io_bound(self._ask, file, limit_s)
                 if report is None:  # the program ends
                     return
                 if file not in self._stopped:
@@ -120,15 +146,53 @@ class KnownData:
         if file and file not in self.reports and file not in self.being_read:
             background_tasks.create(self.read(file), name=f"read {file}")
 
-    def _ask(self, file: str, reading: Reading, limit_s: float | None) -> DataReport:
+    async def count_tokens(self, file: str, tokens: TokenChoice) -> None:
+        """Count what the rows of a file are in tokens; the answer, or why there is none, stands in `statistics`."""
+        if self.being_counted or file in self.being_read:
+            return
+        self.being_counted, self.reached = file, Reached()
+        self.changed.emit()
+        found: TokenStatistics | AppError | None
         try:
-            answer = self.inspector.call(
-                "data_report",
-                _READ_TIMEOUT_S,
-                data={"paths": [file], "layout": reading.layout, "columns": reading.columns},
-                limit_s=limit_s,
-            )
-            return DataReport.model_validate(answer)
+            answer = await run.io_bound(self.call, "data_report", data=_plain(self.choice(file)), tokens=_plain(tokens))
+            found = None if answer is None else DataReport.model_validate(answer).statistics
+        except CallCancelled:
+            found = None
+        except AppError as error:
+            found = error
+        if found is not None:
+            self.statistics[file] = (tokens, found)
+        self.being_counted = ""
+        self.changed.emit()
+
+    async def change(self, file: str, method: str, **params: Any) -> None:
+        """Let a service method keep edits of a file's rows, then look at the file again.
+
+        Raises:
+            AppError: the edits cannot be kept; nothing was changed.
+        """
+        await run.io_bound(self.call, method, data=_plain(self.choice(file)), **params)
+        await self.read(file)  # which also finds the edits
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Ask the service for something that tells progress; blocks, so call it in a thread.
+
+        Raises:
+            AppError: what the method raised, or that somebody called `stop`.
+        """
+
+        def told(progress: dict[str, Any]) -> None:
+            self.reached = Reached(done=int(progress.get("done", 0)), total=int(progress.get("total", 0)))
+
+        return self.inspector.call(method, _READ_TIMEOUT_S, on_progress=told, **params)
+
+    def _ask(self, file: str, limit_s: float | None) -> DataReport:
+        try:
+            edits = overlay_path(Path(file))
+            self._overlays[file] = str(edits) if edits.is_file() else ""
+            return DataReport.model_validate(self.call("data_report", data=_plain(self.choice(file)), limit_s=limit_s))
+        except CallCancelled:
+            return _stopped_report(file)
         except AppError as error:
             columns = self._ask_columns(file) if isinstance(error, DataError) else ()
             return DataReport(
@@ -147,6 +211,10 @@ class KnownData:
             return tuple(self.inspector.call("data_columns", _COLUMNS_TIMEOUT_S, path=file))
         except AppError:
             return ()
+
+
+def _plain(value: DataChoice | TokenChoice) -> dict[str, Any]:
+    return value.model_dump(mode="json")
 
 
 def _stopped_report(file: str) -> DataReport:

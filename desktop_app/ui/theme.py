@@ -211,6 +211,9 @@ METERS = """
   .swatch { width: 10px; height: 10px; border-radius: 3px; flex: none }
   .tok { border-radius: 3px; padding: 1px 0; box-decoration-break: clone; -webkit-box-decoration-break: clone }
   .tok.trained { background: var(--accent-soft); border-bottom: 2px solid var(--accent) }
+  .tok.template { border-bottom: 1px dotted var(--edge) }
+  .tok.template.trained { border-bottom: 2px solid var(--accent) }
+  .tok.cut { text-decoration: line-through; color: var(--ink-3) }
   .nicegui-log { outline: none; background: none; height: 100% }
   .nicegui-log .q-scrollarea__content { font: 12px/18px var(--mono); padding: 8px 12px; color: var(--ink-2) }
   .q-card { box-shadow: none; border: 1px solid var(--line); border-radius: 10px; background: var(--page); color: inherit }

@@ -5,7 +5,8 @@ from pathlib import Path
 from nicegui.testing import User
 
 from desktop_app.ui.window_state import WindowState
-from tests.ui.tab_bench import choose, make_chats, open_tab, pick, sees
+from tests.ui.patience import until
+from tests.ui.tab_bench import choose, make_chats, make_model, open_tab, pick, sees
 
 
 async def test_empty_it_asks_for_a_file(user: User, state: WindowState, tmp_path: Path) -> None:
@@ -14,9 +15,7 @@ async def test_empty_it_asks_for_a_file(user: User, state: WindowState, tmp_path
     await sees(user, "No data yet")
     user.find(marker="first-file").click()
     await pick(user, file)
-    await sees(user, "Where is tool 1?")
-    await sees(user, "It is in barn 1.")
-    await sees(user, "15 more")
+    await sees(user, "OpenAI messages")
     assert state.data == file
     assert state.settings.data_files == [file]
     user.find(marker="use-data").click()
@@ -50,7 +49,7 @@ async def test_columns_without_a_known_layout_can_be_chosen(user: User, state: W
     await sees(user, "Choose the columns of question and answer, or one of plain text.")
     choose(user, "column-prompt", "a")
     choose(user, "column-completion", "c")
-    await sees(user, "green")
+    await sees(user, "Bad rows")
     reading = state.files.reading(str(file))
     assert (reading.layout, reading.columns) == ("columns", {"prompt": "a", "completion": "c"})
     assert state.files.reports[str(file)].rows == 2
@@ -61,11 +60,11 @@ async def test_another_layout_that_does_not_fit_is_told_and_can_be_taken_back(
 ) -> None:
     state.choose_data(make_chats(tmp_path / "chats.jsonl"))
     await open_tab(user, state, "data")
-    await sees(user, "Where is tool 1?")
+    await sees(user, "Read as")
     choose(user, "layout", "alpaca")
     await sees(user, "is not laid out as alpaca")
     choose(user, "layout", "auto")
-    await sees(user, "Where is tool 1?")
+    await sees(user, "In tokens")
 
 
 async def test_recent_files_are_remembered_and_can_be_forgotten(user: User, state: WindowState, tmp_path: Path) -> None:
@@ -79,3 +78,100 @@ async def test_recent_files_are_remembered_and_can_be_forgotten(user: User, stat
     await user.should_not_see("one.jsonl")
     assert state.settings.data_files == [files[1]]
     assert Path(files[0]).is_file()
+
+
+async def test_findings_are_mended_beside_the_file(user: User, state: WindowState, tmp_path: Path) -> None:
+    file = tmp_path / "twice.jsonl"
+    row = '{"question": "Where is the saw?", "answer": "In the barn."}\n'
+    file.write_text(row + row + '{"question": "Who?", "answer": "Jane."}\n')
+    before = file.read_bytes()
+    state.choose_data(str(file))
+    await open_tab(user, state, "data")
+    await sees(user, "Worth a look")
+    user.find(marker="fix-duplicates").click()
+    await until(lambda: (report := state.files.reports.get(str(file))) is not None and report.left_out == 1)
+    assert state.files.reports[str(file)].rows == 2 and file.read_bytes() == before
+    assert state.files.choice(str(file)).overlay == str(file) + ".edits"
+    await sees(user, "1 left out")
+
+
+async def test_rows_are_browsed_edited_left_out_added_and_taken_back(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    file = make_chats(tmp_path / "chats.jsonl", rows=30, bad_lines=(2,))
+    state.choose_data(file)
+    await open_tab(user, state, "data")
+    await sees(user, "1 bad row")
+    choose(user, "data-view", "rows")
+    await sees(user, "Rows 1 to 20")
+    await sees(user, "not JSON")
+    user.find(marker="later-rows").click()
+    await sees(user, "Where is tool 30?")
+    user.find(marker="edit-20").click()
+    await sees(user, "Edit the row")
+    user.find(marker="turn-1").clear().type("In the attic.")
+    user.find(marker="keep-row").click()
+    await sees(user, "Changed by you")
+    await sees(user, "In the attic.")
+    await sees(user, "Rows 21 to 30")  # it stays where it was
+    user.find(marker="leave-out-22").click()
+    await sees(user, "Left out by you")
+    user.find(marker="add-row").click()
+    await sees(user, "New row")
+    user.find(marker="turn-0").type("And the hammer?")
+    user.find(marker="turn-1").type("In the shed.")
+    user.find(marker="keep-row").click()
+    await sees(user, "Added by you")
+    report = state.files.reports[file]
+    assert (report.changed, report.left_out, report.added) == (1, 1, 1)
+    user.find(marker="restore-20").click()
+    await user.should_not_see("In the attic.", retries=50)
+    assert "attic" not in Path(file).read_text()
+
+
+async def test_an_answer_that_is_empty_is_not_kept(user: User, state: WindowState, tmp_path: Path) -> None:
+    file = make_chats(tmp_path / "chats.jsonl")
+    state.choose_data(file)
+    await open_tab(user, state, "data")
+    await until(lambda: file in state.files.reports)
+    choose(user, "data-view", "rows")
+    await sees(user, "Rows 1 to 20")
+    user.find(marker="edit-0").click()
+    await sees(user, "Edit the row")
+    user.find(marker="turn-1").clear()
+    user.find(marker="keep-row").click()
+    await sees(user, "empty")
+    assert not Path(file + ".edits").exists()
+
+
+async def test_tokens_are_counted_and_shown_for_the_chosen_model(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    file, model = make_chats(tmp_path / "chats.jsonl"), make_model(tmp_path / "model")
+    state.choose_data(file)
+    await open_tab(user, state, "data")
+    await sees(user, "Choose a model to see how long the rows are")
+    state.choose_model(model)
+    await sees(user, "In tokens of model")
+    await until(lambda: file in state.files.statistics)
+    await sees(user, "Median")
+    choose(user, "data-view", "rows")
+    await sees(user, "Rows 1 to 20")
+    user.find(marker="tokens-2").click()
+    await sees(user, "Row 3 as the model reads it")
+    shown = next(iter(user.find(marker="tokens-of-row").elements))
+    assert "trained" in shown.content and "template" in shown.content  # type: ignore[attr-defined]
+
+
+async def test_cleaned_rows_and_report_are_exported(user: User, state: WindowState, tmp_path: Path) -> None:
+    file = make_chats(tmp_path / "chats.jsonl", bad_lines=(3,))
+    target = tmp_path / "out"
+    target.mkdir()
+    state.choose_data(file)
+    await open_tab(user, state, "data")
+    await sees(user, "1 bad row")
+    for item, name in (("export-rows", "chats-cleaned.jsonl"), ("export-report.md", "chats-report.md")):
+        user.find(marker=item).click()
+        await pick(user, str(target))
+        await until(lambda name=name: (target / name).is_file())
+    assert len((target / "chats-cleaned.jsonl").read_text().splitlines()) == 19

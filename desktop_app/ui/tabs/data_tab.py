@@ -1,30 +1,38 @@
-"""Data: which file to learn from, how its rows are read, which are bad, and the first ones as conversations.
+"""Data: which file to learn from, what a look at it found, and its rows, to read and to edit.
 
 Knows no file format: reports come from `KnownData`. The chosen file is the one that fine-tuning works on.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
-from nicegui import run, ui
+from nicegui import background_tasks, run, ui
+from nicegui.events import ValueChangeEventArguments
 
-from desktop_app.domain.data_report import DataReport
+from desktop_app.domain.data_choice import TokenChoice
+from desktop_app.domain.data_report import DataReport, FindingCode, TokenStatistics
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
-from desktop_app.paths import demo_data
+from desktop_app.paths import demo_data, free_name
 from desktop_app.ui.known_data import DATA_SUFFIXES, Reading
 from desktop_app.ui.widgets.banner import error_banner
 from desktop_app.ui.widgets.button import button, icon_button
-from desktop_app.ui.widgets.conversation import bad_row_list, conversations
+from desktop_app.ui.widgets.conversation import bad_row_list
+from desktop_app.ui.widgets.data_findings import data_findings
 from desktop_app.ui.widgets.empty_state import empty_state
 from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.mapping_editor import MappingEditor
 from desktop_app.ui.widgets.page import TEXT_WIDTH, TitleBar, action_bar
-from desktop_app.ui.widgets.path_picker import pick_file
+from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
+from desktop_app.ui.widgets.question import ask
+from desktop_app.ui.widgets.row_browser import RowBrowser
+from desktop_app.ui.widgets.token_statistics import count_offer, token_statistics
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
 
 _FOLLOW_S = 0.3
+_COUNT_AT_ONCE_BYTES = 20_000_000
 
 
 def draw(state: WindowState) -> None:
@@ -38,6 +46,11 @@ class _DataTab:
         self.files = state.files
         self._shown: object = None
         self._recent: object = None
+        self._view = "report"
+        self._counted: set[tuple[str, str]] = set()  # counted without being asked: once each
+        self._rows: RowBrowser | None = None
+        self._bar: ui.linear_progress | None = None
+        self.root = ui.context.slot.parent
         with TitleBar("Data"):
             self.choose = button("Choose a file", on_click=self._pick)
         with ui.column().classes("w-full grow min-h-0 overflow-y-auto p-4 no-wrap items-center") as self.empty:
@@ -72,7 +85,11 @@ class _DataTab:
         state, files = self.state, self.files
         file = state.data
         report, is_busy = files.reports.get(file), file in files.being_read
-        wanted = (file, report, is_busy, files.reading(file), tuple(files.paths))
+        counted, is_counting = files.statistics.get(file), files.being_counted == file
+        parts = (report, is_busy, files.reading(file), counted, is_counting, state.model)
+        wanted = (file, *parts, tuple(files.paths), self._view)
+        if self._bar is not None and (is_busy or is_counting):
+            self._bar.set_value(files.reached.done / files.reached.total if files.reached.total else 0)
         if wanted == self._shown or (is_busy and report is None and not is_late):
             return
         self._shown = wanted
@@ -85,6 +102,7 @@ class _DataTab:
         if recent != self._recent:
             self._recent = recent
             self._show_recent()
+        self._bar = None
         self.body.clear()
         with self.body:
             if not file:
@@ -111,7 +129,7 @@ class _DataTab:
         with ui.row().classes("w-full items-center gap-3 no-wrap").props("role=status"):
             text = "Reading the file …" if report is None else "Reading on to count all rows …"
             ui.label(text).classes("c-2 whitespace-nowrap").mark("data-busy")
-            ui.linear_progress(show_value=False, size="4px").props('indeterminate aria-label="Reading the file"')
+            self._draw_bar("Reading the file")
             button("Cancel" if report is None else "Stop", kind="quiet", on_click=self.files.stop).mark("stop-reading")
         if report is not None:
             return
@@ -119,21 +137,140 @@ class _DataTab:
             with ui.row().classes("w-full h-[34px] items-center rule-b"):
                 ui.skeleton("rect", width=width, height="12px", animation="fade")
 
+    def _draw_bar(self, name: str) -> None:
+        self._bar = ui.linear_progress(0, show_value=False, size="4px").props(f'aria-label="{name}"')
+
     def _draw_report(self, file: str, report: DataReport) -> None:
         if report.problem:
-            error_banner(report.problem, report.hint, {"Choose another file": self._pick})
-        else:
-            with figure_row():
-                Figure("Rows", f"{report.rows:,}", _more(report))
-                Figure("Bad rows", f"{report.bad_row_count:,}", "left out" if report.bad_row_count else "")
-                Figure("Format", report.format.upper() if report.format != "text" else "Text", report.encoding)
-                Figure("Size", size_text(report.size_bytes))
-        if report.columns or not report.problem:
-            MappingEditor(report, self.files.reading(file), lambda reading: self._read_as(file, reading))
+            error_banner(report.problem, report.hint, self._ways_on(file, report))
+            if report.columns:
+                self._draw_mapping(file, report)
+            return
+        with figure_row():
+            Figure("Rows", f"{report.rows:,}", _more(report))
+            Figure("Bad rows", f"{report.bad_row_count:,}", "left out" if report.bad_row_count else "")
+            if edits := report.changed + report.added + report.left_out:
+                Figure("Your edits", f"{edits:,}", _edits(report))
+            Figure("Format", report.format.upper() if report.format != "text" else "Text", report.encoding)
+            Figure("Size", size_text(report.size_bytes))
+        with ui.row().classes("w-full items-center gap-2 no-wrap"):
+            view = ui.toggle({"report": "Report", "rows": "Rows"}, value=self._view, on_change=self._choose_view)
+            view.props('aria-label="What to show"').mark("data-view")
+            ui.space()
+            self._draw_export(file, report)
+        if self._view == "rows":
+            start = self._rows.start if self._rows is not None and self._rows.file == file else 0
+            self._rows = RowBrowser(self.files, file, report, self._tokens)
+            background_tasks.create(self._rows.show(start), name=f"rows of {file}")
+            return
+        self._draw_mapping(file, report)
+        data_findings(report.findings, lambda code: self._fix(file, code))
+        self._draw_tokens(file, report)
         if report.bad_rows:
             bad_row_list(report)
-        if report.previews:
-            conversations(report)
+
+    def _draw_mapping(self, file: str, report: DataReport) -> None:
+        MappingEditor(report, self.files.reading(file), lambda reading: self._read_as(file, reading))
+
+    def _draw_tokens(self, file: str, report: DataReport) -> None:
+        """Count by itself where that takes a moment, else offer it; what was counted for other settings is old."""
+        tokens, counted = self._tokens(), self.files.statistics.get(file)
+        with ui.column().classes("w-full gap-3 rule-t pt-4").mark("token-statistics"):
+            model = "" if tokens is None else f" of {Path(tokens.model).name}"
+            ui.label(f"In tokens{model}").classes("t-lead break-words")
+            if self.files.being_counted == file:
+                with ui.row().classes("w-full items-center gap-3 no-wrap").props("role=status"):
+                    ui.label("Counting tokens …").classes("c-2 whitespace-nowrap")
+                    self._draw_bar("Counting tokens")
+                    button("Stop", kind="quiet", on_click=self.files.stop)
+            elif tokens is None:
+                count_offer(
+                    "Choose a model to see how long the rows are for it, and what is cut.",
+                    "Choose a model",
+                    self._choose_model,
+                )
+            elif counted is not None and isinstance(counted[1], AppError):
+                error_banner(counted[1].message, counted[1].hint, {"Count again": lambda: self._count(file)})
+            elif counted is not None and counted[0] == tokens and isinstance(counted[1], TokenStatistics):
+                token_statistics(counted[1])
+            else:
+                count_offer(
+                    f"Not counted yet for {Path(tokens.model).name}.", "Count tokens", lambda: self._count(file)
+                )
+                if report.complete and report.size_bytes <= _COUNT_AT_ONCE_BYTES:
+                    self._count_once(file, tokens)
+
+    def _draw_export(self, file: str, report: DataReport) -> None:
+        with button("Export", kind="quiet").props("icon-right=o_expand_more"), ui.menu():
+            rows = ui.menu_item("Rows as they will be trained (JSONL)", lambda: self._export(file, None))
+            rows.mark("export-rows")
+            for suffix, name in ((".md", "Markdown"), (".csv", "CSV"), (".json", "JSON")):
+                told = ui.menu_item(f"This report ({name})", lambda suffix=suffix: self._export(file, report, suffix))
+                told.mark(f"export-report{suffix}")
+
+    def _ways_on(self, file: str, report: DataReport) -> dict[str, Callable[..., object]]:
+        ways: dict[str, Callable[..., object]] = {"Choose another file": self._pick}
+        if self.files.choice(file).overlay:
+            ways["Discard the edits"] = lambda: self._discard_edits(file)
+        return ways
+
+    def _choose_view(self, event: ValueChangeEventArguments) -> None:
+        self._view = event.value
+        self._show()
+
+    def _tokens(self) -> TokenChoice | None:
+        """How rows become tokens by what stands in the fine-tuning form; None while no model is chosen."""
+        if not self.state.model:
+            return None
+        draft = self.state.finetune_form.draft()
+        plain = TokenChoice(model=self.state.model)
+        return plain if draft is None else TokenChoice.of(draft).model_copy(update={"model": self.state.model})
+
+    async def _count(self, file: str) -> None:
+        if (tokens := self._tokens()) is not None:
+            await self.files.count_tokens(file, tokens)
+
+    def _count_once(self, file: str, tokens: TokenChoice) -> None:
+        key = (file, tokens.model_dump_json())
+        if key not in self._counted:
+            self._counted.add(key)
+            background_tasks.create(self.files.count_tokens(file, tokens), name=f"count tokens of {file}")
+
+    def _choose_model(self) -> None:
+        self.state.tab = "models"
+
+    async def _fix(self, file: str, code: FindingCode) -> None:
+        with self.root:
+            try:
+                await self.files.change(file, "apply_fix", code=code)
+                ui.notify("Mended, by edits beside the file.", caption="Rows shows them, and can take them back.")
+            except AppError as error:
+                ui.notify(error.message, caption=error.hint)
+
+    async def _discard_edits(self, file: str) -> None:
+        with self.root:
+            text = "All your edits of this file's rows are deleted. The file itself stays as it is."
+            if await ask("Discard the edits?", text, ["Discard", "Keep"], safe="Keep") == "Discard":
+                await run.io_bound(Path(self.files.choice(file).overlay).unlink, missing_ok=True)
+                await self.files.read(file)
+
+    async def _export(self, file: str, report: DataReport | None, suffix: str = ".jsonl") -> None:
+        with self.root:
+            folder = await pick_folder("Export into", str(Path(file).parent))
+            if folder is None:
+                return
+            what = "report" if report is not None else "cleaned"
+            target = await run.io_bound(free_name, Path(folder) / f"{Path(file).stem}-{what}{suffix}")
+            try:
+                if report is not None:
+                    plain = report.model_dump(mode="json")
+                    await run.io_bound(self.files.call, "export_report", report=plain, target=str(target))
+                else:
+                    data = self.files.choice(file).model_dump(mode="json")
+                    await run.io_bound(self.files.call, "export_rows", data=data, target=str(target))
+                ui.notify(f"Written to {target}.")
+            except AppError as error:
+                ui.notify(error.message, caption=error.hint)
 
     def _show_recent(self) -> None:
         self.recent.clear()
@@ -176,6 +313,11 @@ class _DataTab:
             await run.io_bound(reveal, Path(file))
         except AppError as error:
             ui.notify(error.message)
+
+
+def _edits(report: DataReport) -> str:
+    counts = ((report.changed, "changed"), (report.added, "added"), (report.left_out, "left out"))
+    return ", ".join(f"{count:,} {what}" for count, what in counts if count)
 
 
 def _more(report: DataReport) -> str:

@@ -128,6 +128,7 @@ class _FinetuneTab:
             values["model"], values["data"] = state.model, state.data
         reading = state.files.reading(state.data)
         values["layout"], values["columns"] = reading.layout, reading.columns
+        values["overlay"] = state.files.choice(state.data).overlay or None if state.data else None
         self.form.facts = state.models.facts.get(state.model)
         self.form.report = state.files.reports.get(state.data)
         state.models.need(state.model)

@@ -1,27 +1,12 @@
-"""The first examples of a data file as conversations with their roles, and the rows that cannot be used."""
+"""A row of the data as a conversation with its roles, and the rows that cannot be used."""
+
+from collections.abc import Sequence
 
 from nicegui import ui
 
-from desktop_app.domain.data_report import DataReport, Preview
+from desktop_app.domain.data_report import DataReport, Turn
 
-_SHOWN_AT_FIRST = 5
 _ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool", "text": "Text"}
-
-
-def conversations(report: DataReport) -> None:
-    """Draw the first examples; more of them on demand."""
-    with ui.column().classes("w-full gap-3 rule-t pt-4"):
-        ui.label("First rows").classes("t-lead")
-        for preview in report.previews[:_SHOWN_AT_FIRST]:
-            _conversation(preview)
-        more = report.previews[_SHOWN_AT_FIRST:]
-        if more:
-            with (
-                ui.expansion(f"{len(more)} more").classes("w-full").props("dense"),
-                ui.column().classes("w-full gap-3"),
-            ):
-                for preview in more:
-                    _conversation(preview)
 
 
 def bad_row_list(report: DataReport) -> None:
@@ -39,10 +24,17 @@ def bad_row_list(report: DataReport) -> None:
             ui.label(f"The first {len(report.bad_rows)} are shown.").classes("t-small c-3")
 
 
-def _conversation(preview: Preview) -> None:
-    with ui.element("div").classes("box w-full grid gap-x-3 gap-y-2 p-3") as box:
-        box.style("grid-template-columns: 72px minmax(0, 1fr)")
-        for turn in preview.turns:
+def conversation(turns: Sequence[Turn]) -> None:
+    """Draw turns with their roles."""
+    if not turns:
+        return
+    with ui.element("div").classes("w-full grid gap-x-3 gap-y-2") as grid:
+        grid.style("grid-template-columns: 72px minmax(0, 1fr)")
+        for turn in turns:
             colour = "c-accent font-medium" if turn.role == "assistant" else "c-3"
             ui.label(_ROLES[turn.role]).classes(f"t-small text-right pt-0.5 {colour}")
-            ui.label(turn.text).classes("whitespace-pre-wrap break-words max-h-[240px] overflow-y-auto")
+            with ui.column().classes("gap-1 min-w-0"):
+                if turn.text or not turn.calls:
+                    ui.label(turn.text).classes("whitespace-pre-wrap break-words max-h-[240px] overflow-y-auto")
+                if turn.calls:
+                    ui.label(f"calls {turn.calls}").classes("t-mono t-small c-2 break-all")

@@ -84,11 +84,12 @@ class TokenPane:
 def token_html(tokens: Sequence[tuple[str, bool]]) -> str:
     """Draw tokens as spans; their text is the user's and therefore escaped. One element, since rows have thousands."""
     return "".join(
-        f'<span class="tok {"trained" if is_trained else "c-3"}">{html.escape(_visible(text))}</span>'
+        f'<span class="tok {"trained" if is_trained else "c-3"}">{html.escape(visible(text))}</span>'
         for text, is_trained in tokens
     )
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Show what cannot be seen: line ends, tabs, control characters."""
     shown = text.replace("\r", "␍").replace("\n", "⏎\n").replace("\t", "⇥\t")
     return "".join(character if character.isprintable() or character in "\n\t" else "·" for character in shown)

@@ -4,14 +4,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from desktop_app.errors import ServiceError
+from desktop_app.services.client import CallCancelled
 from desktop_app.services.inspect import METHODS
 from desktop_app.settings import Settings
 from desktop_app.ui.known_data import KnownData, Reading
 
 
 class SlowReader:
-    """Answers the quick look at once, and the long one only when it is closed, as a helper that is ended."""
+    """Answers the quick look at once, and the long one only when it is cancelled."""
 
     def __init__(self, is_stuck_at_once: bool = False) -> None:
         self.closed = threading.Event()
@@ -20,10 +20,11 @@ class SlowReader:
     def call(self, method: str, timeout_s: float, **params: Any) -> Any:
         if params.get("limit_s") is None or self.is_stuck_at_once:
             assert self.closed.wait(20)
-            raise ServiceError("Reading the data ended without an answer (exit code -9).")
+            raise CallCancelled("Reading the data was cancelled.")
+        params.pop("on_progress")
         return {**METHODS[method](**params), "complete": False}
 
-    def close(self) -> None:
+    def cancel(self) -> None:
         self.closed.set()
 
 
@@ -62,7 +63,7 @@ async def test_recent_files_come_newest_first_and_are_bounded() -> None:
 
 async def test_another_reading_forgets_the_report(tmp_path: Path) -> None:
     reader, file = SlowReader(), rows_file(tmp_path)
-    reader.close()
+    reader.cancel()
     known = KnownData(Settings({}), reader)
     await known.read(file)
     assert file in known.reports
