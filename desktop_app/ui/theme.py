@@ -133,6 +133,8 @@ BUTTONS = """
 FIELDS = """
   .q-field--dense .q-field__control, .q-field--dense .q-field__marginal { height: 30px; min-height: 30px }
   .q-field--dense .q-field__native, .q-field--dense .q-field__input { min-height: 28px; padding: 0; color: var(--ink); font-size: 13px; line-height: 20px }
+  .q-textarea .q-field__control { height: auto !important }
+  .q-textarea .q-field__native { padding: 4px 0 !important }
   .q-field--outlined .q-field__control { border-radius: 6px; padding: 0 8px 0 10px; background: var(--page) }
   .q-field__control::before, .q-field__control::after { transition: border-color .1s !important }
   .q-field--outlined .q-field__control::before { border-color: var(--edge) }
