@@ -21,7 +21,7 @@ from .api.guard import API_PREFIXES, START_PATH, AccessPolicy, access_policy
 from .api.server import SERVER_OPTIONS, Place, own_listener, take_over_server
 from .durable_file import write_private
 from .errors import AppError, StorageError
-from .native.hook import CLOSING_PATH, WindowHook, log_hard_ends
+from .native.hook import CLOSING_PATH, DROPPED_PATH, WindowHook, log_hard_ends
 from .native.instance import RAISE_PATH, OneInstance
 from .native.window import (
     close_window,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 _WIDE = """Careful: other computers can reach this address ({host}). Whoever has the one-time link or a token
 can do here what you can: read files, start jobs, delete results. Nothing is encrypted. Better: leave --host
 out and reach it through an SSH tunnel, or put a reverse proxy with TLS in front of it (docs/serve.md)."""
+_MOST_DROPPED = 100
 _QUEUE_INTERVAL_S = 5.0
 
 
@@ -112,7 +113,7 @@ def _open(place: Place) -> int:
     tokens = AccessTokens(tokens_file())
     listener = own_listener(place, tokens.port)
     port = listener.getsockname()[1]
-    policy = access_policy(port, [CLOSING_PATH, RAISE_PATH], tokens.accepts, place.names(port))
+    policy = access_policy(port, [CLOSING_PATH, DROPPED_PATH, RAISE_PATH], tokens.accepts, place.names(port))
     try:
         _log_to_file(logs_dir() / "window.log")
         log_hard_ends(logs_dir())
@@ -151,6 +152,7 @@ class _Window:
         from nicegui import app, ui
 
         app.post(CLOSING_PATH)(self._answer_closing)
+        app.post(DROPPED_PATH)(self._take_dropped)
         app.post(RAISE_PATH)(self._answer_raise)
         app.on_startup(self._add_api)
         app.on_startup(self._start)
@@ -182,7 +184,12 @@ class _Window:
         token = self.policy.tokens[CLOSING_PATH]
         set_up_window(
             url=self._link(),
-            hook=WindowHook(port=self.port, token=token, log_file=str(logs_dir() / "window.log")),
+            hook=WindowHook(
+                port=self.port,
+                token=token,
+                log_file=str(logs_dir() / "window.log"),
+                drop_token=self.policy.tokens[DROPPED_PATH],
+            ),
             settings=stored,
             background=(DARK if stored.theme == "dark" else LIGHT)["page"],
             icon=icon_file(),
@@ -262,6 +269,11 @@ class _Window:
             self._asked = clients
             background_tasks.create(self._ask(clients, jobs[0], len(jobs) - 1))
         return {"may_close": False}
+
+    async def _take_dropped(self, dropped: dict[str, list[str]]) -> dict[str, bool]:
+        """Hear from the window's process what was dragged onto it."""
+        self._window_state().dropped.emit(dropped.get("paths", [])[:_MOST_DROPPED])
+        return {"taken": True}
 
     async def _ask(self, clients: "list[Client]", job: "Job", waiting: int) -> None:
         """Ask in every open page, for one of them is the window's; one answer is enough."""

@@ -19,11 +19,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from .no_ipv6 import refuse_ipv6_sockets
 
 ORPHANED, FAILED = 3, 4  # exit codes of the window's process
 CLOSING_PATH = "/window/closing"
+DROPPED_PATH = "/window/dropped"
 DEBUG_PORT = "WHETSTONE_TEST_DEBUG_PORT"
 # The port of Qt's debugger has no lock: whoever may set these could drive the window past every guard.
 _DANGEROUS = ("QTWEBENGINE_REMOTE_DEBUGGING", "QTWEBENGINE_CHROMIUM_FLAGS")
@@ -34,14 +36,15 @@ _LEAST_VISIBLE = 120  # pixels of a window's top edge that must stay on a screen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowHook:
-    """How the window's process reaches the server: `port` on 127.0.0.1 and its own bearer `token`."""
+    """How the window's process reaches the server: `port` on 127.0.0.1 and its own bearer tokens."""
 
     port: int
     token: str
     log_file: str
+    drop_token: str = ""
 
-    def __reduce__(self) -> tuple[Callable[..., "WindowHook"], tuple[int, str, str]]:
-        return arm, (self.port, self.token, self.log_file)
+    def __reduce__(self) -> tuple[Callable[..., "WindowHook"], tuple[int, str, str, str]]:
+        return arm, (self.port, self.token, self.log_file, self.drop_token)
 
     def may_close(self) -> bool:
         """Ask the server whether the window may close; yes if it does not answer."""
@@ -55,6 +58,18 @@ class WindowHook:
             connection.close()
         return bool(answer != {"may_close": False})
 
+    def dropped(self, paths: list[str]) -> None:
+        """Tell the server which files and folders were dragged onto the window; a page never learns their paths."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_WITHIN_S)
+        try:
+            headers = {"Authorization": f"Bearer {self.drop_token}", "Content-Type": "application/json"}
+            connection.request("POST", DROPPED_PATH, json.dumps({"paths": paths}), headers)
+            connection.getresponse().read()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            self.tell(f"what was dropped could not be told: {error}")
+        finally:
+            connection.close()
+
     def tell(self, text: str) -> None:
         """Append to the log: this process often has no terminal."""
         try:
@@ -65,9 +80,9 @@ class WindowHook:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def arm(port: int, token: str, log_file: str) -> WindowHook:
+def arm(port: int, token: str, log_file: str, drop_token: str = "") -> WindowHook:
     """Prepare this process, the window's, and return the hook; called by unpickling."""
-    hook = WindowHook(port=port, token=token, log_file=log_file)
+    hook = WindowHook(port=port, token=token, log_file=log_file, drop_token=drop_token)
     if multiprocessing.parent_process() is None and multiprocessing.current_process().name == "MainProcess":
         return hook  # unpickled at home
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  (windowed programs have none on Windows)
@@ -157,6 +172,7 @@ def _prepare_window(hook: WindowHook, gui: str | None) -> None:
     window = webview.windows[0]
     window.events.closing += hook.may_close
     toolkit = initialize(gui)
+    _hear_of_drops(hook)
     window.come_forward = lambda: _come_forward(window)
     window.events.before_show += lambda: _allow_copying(window)
     if window.initial_x is None or window.initial_y is None:
@@ -165,6 +181,35 @@ def _prepare_window(hook: WindowHook, gui: str | None) -> None:
     place = (window.initial_x, window.initial_y)
     if nearest_visible_place(place, (window.initial_width, window.initial_height), screens) is None:
         window.initial_x = window.initial_y = None
+
+
+class _Dropped(list[tuple[str, str]]):
+    """Stands where pywebview keeps (name, path) of what was dropped, until its bridge to the page would fetch them.
+
+    Every backend adds to that list with `+=` as soon as it is told of a drop; here that passes them on. So the paths
+    are known without a bridge that a page could call.
+    """
+
+    def __init__(self, tell: Callable[[list[str]], object]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def __iadd__(self, files: Any) -> "_Dropped":  # type: ignore[override,misc]
+        paths = [unquote(path) for _, path in files]
+        if paths:
+            threading.Thread(target=self._tell, args=(paths,), daemon=True).start()
+        return self
+
+
+def _hear_of_drops(hook: WindowHook) -> None:
+    """Take what is dragged onto the window; a pywebview that keeps it elsewhere goes without."""
+    try:
+        from webview.dom import _dnd_state
+
+        _dnd_state["num_listeners"] += 1
+        _dnd_state["paths"] = _Dropped(hook.dropped)
+    except (ImportError, KeyError, TypeError) as error:
+        hook.tell(f"dropped files will not be known: {error}")
 
 
 def _allow_copying(window: Any) -> None:

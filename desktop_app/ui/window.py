@@ -3,7 +3,9 @@
 Draws; decides nothing. A tab's page is built when it is first shown, so that the first paint is quick.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 from nicegui import ui
@@ -31,6 +33,20 @@ document.addEventListener('keydown', (event) => {
 });
 </script>"""
 
+# A page never learns where a dropped file lies; the window's own process does, where there is one. Left alone, a
+# browser would show the file in place of this page.
+_DROPS = """<script>
+for (const kind of ['dragover', 'drop']) document.addEventListener(kind, (event) => {
+  if (!event.dataTransfer?.types.includes('Files')) return;
+  event.preventDefault();
+  if (kind === 'dragover') return;
+  window.chrome?.webview?.postMessageWithAdditionalObjects?.('FilesDropped', event.dataTransfer.files);
+  emitEvent('files_dropped');
+});
+</script>"""
+_DROP_PATIENCE_S = 1.5
+_TABS_FOR_DROPS = ("models", "data")
+
 
 def draw_window(state: WindowState, tabs: Sequence[Tab] = TABS) -> None:
     """Draw the whole window with `tabs` into the current page."""
@@ -38,6 +54,8 @@ def draw_window(state: WindowState, tabs: Sequence[Tab] = TABS) -> None:
     show_first_picture(state.settings.theme)
     state.settings_changed.subscribe(lambda: dark.set_value(_DARK[state.settings.theme]))
     ui.add_body_html(_DIGIT_KEYS)
+    ui.add_body_html(_DROPS)
+    _watch_drops(state)
     ui.on("tab_digit", lambda event: _choose_by_digit(state, tabs, event.args))
     with ui.element("div").classes("frame"):
         navigation = _draw_navigation(state, tabs)
@@ -45,6 +63,24 @@ def draw_window(state: WindowState, tabs: Sequence[Tab] = TABS) -> None:
             _Pages(state, tabs, navigation)
         draw_status_strip(state)
     state.job_ended.subscribe(lambda job: _tell_ending(job))
+
+
+def _watch_drops(state: WindowState) -> None:
+    """Say so where something is dropped and nobody tells its path, as in a browser."""
+    told: list[float] = []
+    state.dropped.subscribe(lambda paths: told.append(time.monotonic()))
+
+    async def look() -> None:
+        since = time.monotonic() - _DROP_PATIENCE_S
+        await asyncio.sleep(_DROP_PATIENCE_S)
+        if not told or told[-1] < since:
+            ui.notify(
+                "The path of what you dropped is not known here.", caption="Use Bring in, and choose or paste it."
+            )
+        elif state.tab not in _TABS_FOR_DROPS:
+            ui.notify("Models are dropped onto the tab Models.")
+
+    ui.on("files_dropped", look)
 
 
 def _draw_navigation(state: WindowState, tabs: Sequence[Tab]) -> ui.tabs:

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from webview import dom
 
-from desktop_app.native.hook import WindowHook, nearest_visible_place, prepare_qt_environment
+from desktop_app.native.hook import WindowHook, _hear_of_drops, nearest_visible_place, prepare_qt_environment
+from desktop_app.process import wait_until
 
 SCREENS = [(0, 0, 1920, 1080), (1920, 200, 1280, 1024)]
 SIZE = (1000, 700)
@@ -60,10 +62,11 @@ def test_root_has_no_sandbox() -> None:
 
 
 class _Answer(http.server.BaseHTTPRequestHandler):
-    body, status = b"", 200
+    body, status, sent = b"", 200, b""
 
     def do_POST(self) -> None:
         type(self).asked = (self.path, self.headers["Authorization"], self.headers["Host"])
+        type(self).sent = self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.send_response(self.status)
         self.end_headers()
         self.wfile.write(self.body)
@@ -76,7 +79,7 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 def hook() -> Iterator[WindowHook]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield WindowHook(port=server.server_address[1], token="secret", log_file=os.devnull)
+    yield WindowHook(port=server.server_address[1], token="secret", log_file=os.devnull, drop_token="drops")
     server.shutdown()
     server.server_close()
 
@@ -105,3 +108,17 @@ def test_unpickled_at_home_it_changes_nothing() -> None:
     threads = threading.active_count()
     assert pickle.loads(pickle.dumps(hook)) == hook
     assert threading.active_count() == threads
+
+
+def test_what_is_dropped_is_told_to_the_server_by_its_whole_path(hook: WindowHook) -> None:
+    _Answer.status, _Answer.sent = 200, b""
+    _hear_of_drops(hook)
+    assert dom._dnd_state["num_listeners"] > 0
+    dom._dnd_state["paths"] += [
+        ("a%20b", "/stick/a%20b"),
+        ("\u00e4.gguf", "/stick/\u00e4.gguf"),
+    ]  # as every backend does
+    assert wait_until(lambda: _Answer.sent, 10)
+    assert json.loads(_Answer.sent) == {"paths": ["/stick/a b", "/stick/\u00e4.gguf"]}
+    assert _Answer.asked == ("/window/dropped", "Bearer drops", f"127.0.0.1:{hook.port}")
+    assert list(dom._dnd_state["paths"]) == [], "nothing is kept for a page to fetch"
