@@ -68,6 +68,7 @@ class KnownData:
         self.changed = Event[[]]()
         self._stopped: set[str] = set()
         self._overlays: dict[str, str] = {}
+        self._evaluation: dict[str, str] = {}
 
     @property
     def paths(self) -> list[str]:
@@ -105,6 +106,13 @@ class KnownData:
             self.readings[file] = reading
             self.reports.pop(file, None)
 
+    def compare_with(self, file: str, evaluation: str) -> None:
+        """Look for rows of a file that stand in the evaluation data too, '' for none, at the next look; now if new."""
+        if file and self._evaluation.get(file, "") != evaluation:
+            self._evaluation[file] = evaluation
+            self.reports.pop(file, None)
+            self.need(file)
+
     def stop(self) -> None:
         """End the look that goes on; what was found so far stays."""
         self._stopped |= self.being_read
@@ -119,6 +127,7 @@ class KnownData:
         if file in self.being_read:
             return
         self.readings[file] = reading or self.reading(file)
+        evaluation = self._evaluation.get(file, "")
         self.reports.pop(file, None)
         self.statistics.pop(file, None)
         self.reached = Reached()
@@ -137,9 +146,13 @@ class KnownData:
                     return
                 self.changed.emit()
         finally:
+            is_stopped = file in self._stopped
             self.being_read.discard(file)
             self._stopped.discard(file)
             self.changed.emit()
+            if self._evaluation.get(file, "") != evaluation and not is_stopped:  # chosen meanwhile
+                self.reports.pop(file, None)
+                self.need(file)
 
     def need(self, file: str) -> None:
         """Look at a file in the background unless that was done."""
@@ -171,6 +184,8 @@ class KnownData:
         Raises:
             AppError: the edits cannot be kept; nothing was changed.
         """
+        if method == "apply_fix":
+            params["evaluation"] = self._evaluation.get(file, "")
         await run.io_bound(self.call, method, data=_plain(self.choice(file)), **params)
         await self.read(file)  # which also finds the edits
 
@@ -190,7 +205,9 @@ class KnownData:
         try:
             edits = overlay_path(Path(file))
             self._overlays[file] = str(edits) if edits.is_file() else ""
-            return DataReport.model_validate(self.call("data_report", data=_plain(self.choice(file)), limit_s=limit_s))
+            data, evaluation = _plain(self.choice(file)), self._evaluation.get(file, "")
+            answer = self.call("data_report", data=data, evaluation=evaluation, limit_s=limit_s)
+            return DataReport.model_validate(answer)
         except CallCancelled:
             return _stopped_report(file)
         except AppError as error:

@@ -216,3 +216,38 @@ async def test_the_demo_is_filled_in_and_starts(
     user.find(marker="start").click()
     await until(lambda: state.tab == "jobs")
     assert specs() == [demo_spec()]
+
+
+async def test_a_chat_template_is_chosen_by_what_it_makes_of_the_first_row(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    state.choose_model(make_model(tmp_path / "model"))
+    state.choose_data(make_chats(tmp_path / "chats.jsonl"))
+    await open_tab(user, state, "finetune")
+    choose(user, "level", "Advanced")
+    user.find(marker="see-templates").click()
+    await sees(user, "How conversations are written for the model")
+    choose(user, "template", "alpaca")
+    await sees(user, "### Response")
+    user.find(marker="use-template").click()
+    await until(lambda: state.finetune_form.values["chat_template"] == "alpaca")
+    assert next(iter(user.find(marker="chat_template").elements)).value == "alpaca"  # type: ignore[attr-defined]
+
+
+async def test_another_file_to_measure_on_is_compared_with_the_data(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    data, other = make_chats(tmp_path / "chats.jsonl"), make_chats(tmp_path / "other.jsonl", rows=5)
+    state.choose_model(make_model(tmp_path / "model"))
+    for file in (other, data):
+        state.files.add(file)
+    state.choose_data(data)
+    await open_tab(user, state, "finetune")
+    choose(user, "level", "Advanced")
+    choose(user, "choose-evaluation data", other)
+    await until(lambda: (report := state.files.reports.get(data)) is not None and report.findings)
+    assert [finding.code for finding in state.files.reports[data].findings if finding.severity == "problem"] == [
+        "overlap"
+    ]
+    draft = state.finetune_form.draft()
+    assert draft is not None and draft.evaluation_data == other

@@ -21,7 +21,7 @@ from desktop_app.ui.known_data import DATA_SUFFIXES
 from desktop_app.ui.start_job import start_job, when_it_starts
 from desktop_app.ui.summary import data_line, model_line
 from desktop_app.ui.widgets.banner import BannerPlace
-from desktop_app.ui.widgets.button import button
+from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.choice import Choice
 from desktop_app.ui.widgets.earlier_runs import earlier_runs
 from desktop_app.ui.widgets.figure import Figure, figure_row
@@ -32,6 +32,7 @@ from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
 from desktop_app.ui.widgets.save_spec import save_form
 from desktop_app.ui.widgets.start_bar import StartBar
+from desktop_app.ui.widgets.template_dialog import choose_template
 from desktop_app.ui.widgets.token_preview import TokenPreview
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import duration_text, size_text
@@ -45,6 +46,7 @@ _METHODS = {
     "pissa": "Like LoRA, started from the strongest directions of the weights: learns faster at first.",
     "full": "Every weight is trained: the most memory, and the result is a whole model.",
 }
+_HELD_OUT = "held out"  # a path is never that
 _FOLLOW_S = 0.25
 _DISK_S = 10.0
 _EARLIER_COUNT = 4
@@ -105,7 +107,9 @@ class _FinetuneTab:
             _clause("for", "pt-[25px]")  # beside the boxes, not beside their names
             simple_fields(self.controls)
             with ui.element("div").classes("contents").mark("advanced") as self.advanced:
-                advanced_fields(self.controls)
+                advanced_fields(self.controls, {"chat_template": self._draw_template_button})
+                ui.label("Evaluation").classes("t-small c-3 text-right pt-[7px]")
+                self.evaluation = Choice("evaluation data", self._choose_evaluation, self._pick_evaluation)
         self.advanced.set_visibility(False)
 
     def _draw_figures(self) -> None:
@@ -149,6 +153,10 @@ class _FinetuneTab:
         files = {path: Path(path).name for path in state.files.paths}
         line = data_line(report) if report else ("Reading …" if state.data else "JSONL, JSON, CSV, Parquet or text.")
         self.data.show(files, state.data, line, is_problem=report is not None and bool(report.problem))
+        held_out = {_HELD_OUT: "Rows of the data, kept aside"}
+        others = {path: name for path, name in files.items() if path != state.data}
+        chosen = self.form.values["evaluation_data"] or _HELD_OUT
+        self.evaluation.show(held_out | others, chosen, "Never trained on; what was learned is measured there.")
         values = self.form.values
         self.method_note.set_text(f"{objective_note(values['objective'])} {_METHODS[values['method']]}")
         has_gpu = bool(state.machine and state.machine[-1].gpus) and values["device"] != "cpu"
@@ -238,6 +246,32 @@ class _FinetuneTab:
         if picked:
             self.state.files.add(picked)
             self.state.choose_data(picked)
+
+    def _choose_evaluation(self, path: str) -> None:
+        """Measure on another file, and look whether it asks what the training data asks too."""
+        file = "" if path == _HELD_OUT else path
+        self.form.values["evaluation_data"] = file or None
+        self.state.files.compare_with(self.state.data, file)
+        self._follow()
+
+    async def _pick_evaluation(self) -> None:
+        picked = await pick_file("Choose a file to measure on", DATA_SUFFIXES, self.state.data)
+        if picked:
+            self._choose_evaluation(picked)
+
+    def _draw_template_button(self) -> None:
+        see = icon_button("o_preview", "See what each template makes of the first row", self._pick_template)
+        see.mark("see-templates")
+
+    async def _pick_template(self) -> None:
+        if not self.state.model:
+            ui.notify("Choose a model first.")
+            return
+        chosen = await choose_template(self.state, self.form.values["chat_template"])
+        if chosen is not None:
+            self.form.values["chat_template"] = chosen
+            self.controls.show()
+            self._follow()
 
 
 def _clause(word: str, offset: str = "pt-[5px]") -> None:

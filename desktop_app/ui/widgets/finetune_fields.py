@@ -1,5 +1,7 @@
 """All fields of the fine-tuning form, in the groups in which people look for them."""
 
+from collections.abc import Callable, Mapping
+
 from nicegui import ui
 
 from desktop_app.ui.forms.finetune_form import ADVANCED_GROUPS, SIMPLE_FIELDS, UNITS
@@ -38,6 +40,16 @@ WORDS = {
     "cuda": "GPU",
     "answers": "Answers only",
     "everything": "Everything",
+    "own": "The model's own",
+    "plain": "Plain text",
+    "chatml": "ChatML",
+    "llama3": "Llama 3",
+    "mistral": "Mistral",
+    "gemma": "Gemma",
+    "phi": "Phi 3",
+    "alpaca": "Alpaca",
+    "zephyr": "Zephyr",
+    "vicuna": "Vicuna",
     "stop": "Stop at the first",
     "skip": "Leave them out",
 }
@@ -63,13 +75,18 @@ def simple_fields(controls: FormControls) -> None:
             controls.typed(name, UNITS.get(name, ""))
 
 
-def advanced_fields(controls: FormControls) -> None:
-    """Draw all other fields, three to a row, each group named in the gutter."""
+def advanced_fields(controls: FormControls, beside: Mapping[str, Callable[[], object]]) -> None:
+    """Draw all other fields, three to a row, each group named in the gutter; `beside` draws more next to some."""
     for group, names in ADVANCED_GROUPS.items():
         ui.label(group).classes("t-small c-3 text-right pt-[25px]")
         with ui.element("div").classes("grid w-full gap-3 grid-cols-3 items-start"):
             for name in names:
-                _field(controls, name)
+                if name in beside:
+                    with ui.row().classes("w-full gap-1 no-wrap items-end"):
+                        _field(controls, name)
+                        beside[name]()
+                else:
+                    _field(controls, name)
 
 
 def _field(controls: FormControls, name: str) -> None:
