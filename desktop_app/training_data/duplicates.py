@@ -3,10 +3,13 @@
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from desktop_app.domain.data_report import Turn
 
 ROWS_AT_MOST = 5_000_000
+_PARTS = 32
+_PIECE = 1 << 16
 _ANSWERS_AT_MOST = 100_000
 
 
@@ -41,24 +44,31 @@ class Copies:
         import numpy as np
 
         values = np.frombuffer(self._seen, dtype=np.uint64)
-        ordered = np.sort(values)
-        same = ordered[1:][ordered[1:] == ordered[:-1]]
-        if not len(same):
-            return 0, []
-        del ordered
-        found: list[tuple[int, int]] = []
-        first: set[int] = set()
-        for number in np.flatnonzero(np.isin(values, np.unique(same[: 1 << 20]))).tolist():
-            value = int(values[number])
-            if value in first:
-                found.append((self._source_at(number), self._numbers[number]))
-                if len(found) == shown:
-                    break
-            first.add(value)
-        return len(same), found
+        count = 0
+        places: list[int] = []
+        for part in range(_PARTS):  # part by part, so that little more than the fingerprints is held
+            inside = _indices(values, part)
+            own = values[inside]
+            order = np.argsort(own, kind="stable")
+            later = order[1:][own[order[1:]] == own[order[:-1]]]
+            count += len(later)
+            places += inside[np.sort(later)[:shown]].tolist()
+        return count, [(self._source_at(index), self._numbers[index]) for index in sorted(places)[:shown]]
 
     def _source_at(self, index: int) -> int:
         return next(source for start, source in reversed(self._starts) if start <= index)
+
+
+def _indices(values: Any, part: int) -> Any:
+    """Return where the fingerprints of one part stand; looked for piece by piece."""
+    import numpy as np
+
+    shift = np.uint64(64 - _PARTS.bit_length() + 1)
+    found = [
+        np.flatnonzero((values[start : start + _PIECE] >> shift) == part).astype(np.uint32) + np.uint32(start)
+        for start in range(0, len(values), _PIECE)
+    ]
+    return np.concatenate(found) if found else np.empty(0, np.uint32)
 
 
 class FrequentAnswers:
