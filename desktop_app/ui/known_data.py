@@ -30,6 +30,7 @@ DATA_SUFFIXES = (
     ".tab",
     ".parquet",
     ".pq",
+    ".arrow",
     ".txt",
     ".text",
     ".md",

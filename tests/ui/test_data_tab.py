@@ -175,3 +175,19 @@ async def test_cleaned_rows_and_report_are_exported(user: User, state: WindowSta
         await pick(user, str(target))
         await until(lambda name=name: (target / name).is_file())
     assert len((target / "chats-cleaned.jsonl").read_text().splitlines()) == 19
+
+
+async def test_a_folder_of_files_is_one_choice(user: User, state: WindowState, tmp_path: Path) -> None:
+    folder = tmp_path / "chats"
+    folder.mkdir()
+    for name in ("one", "two"):
+        make_chats(folder / f"{name}.jsonl", rows=5)
+    await open_tab(user, state, "data")
+    state.files.add(make_chats(tmp_path / "first.jsonl"))
+    await sees(user, "first.jsonl")
+    user.find(marker="choose-folder").click()
+    await pick(user, str(folder))
+    await until(lambda: str(folder) in state.files.reports)
+    report = state.files.reports[str(folder)]
+    assert (report.rows, [Path(source.path).name for source in report.sources]) == (10, ["one.jsonl", "two.jsonl"])
+    await sees(user, "two.jsonl")

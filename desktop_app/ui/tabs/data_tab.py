@@ -51,8 +51,9 @@ class _DataTab:
         self._rows: RowBrowser | None = None
         self._bar: ui.linear_progress | None = None
         self.root = ui.context.slot.parent
-        with TitleBar("Data"):
-            self.choose = button("Choose a file", on_click=self._pick)
+        with TitleBar("Data"), ui.row().classes("gap-2 no-wrap") as self.choose:
+            button("Choose a folder", kind="quiet", on_click=self._pick_folder).mark("choose-folder")
+            button("Choose a file", on_click=self._pick)
         with ui.column().classes("w-full grow min-h-0 overflow-y-auto p-4 no-wrap items-center") as self.empty:
             self._draw_empty()
         with ui.row().classes("w-full grow min-h-0 gap-0 no-wrap items-stretch") as self.filled:
@@ -74,10 +75,11 @@ class _DataTab:
         with empty_state(
             "o_table_rows",
             "No data yet",
-            "Choose a file with examples to learn from: JSONL, JSON, CSV, Parquet or plain text. "
-            "It stays where it is and is only read.",
+            "Choose a file with examples to learn from: JSONL, JSON, CSV, Parquet or plain text, "
+            "or a folder of such files. It stays where it is and is only read.",
         ):
             button("Choose a file", "o_folder_open", "primary", self._pick).mark("first-file")
+            button("Choose a folder", on_click=self._pick_folder)
             button("Use the demo's data", on_click=lambda: self._take(str(demo_data())))
 
     def _show(self, is_late: bool = False) -> None:
@@ -163,6 +165,8 @@ class _DataTab:
             self._rows = RowBrowser(self.files, file, report, self._tokens)
             background_tasks.create(self._rows.show(start), name=f"rows of {file}")
             return
+        if len(report.sources) > 1:
+            _source_list(report)
         self._draw_mapping(file, report)
         data_findings(report.findings, lambda code: self._fix(file, code))
         self._draw_tokens(file, report)
@@ -308,11 +312,28 @@ class _DataTab:
         if picked:
             self._take(picked)
 
+    async def _pick_folder(self) -> None:
+        picked = await pick_folder("Choose a folder with data files", str(Path(self.state.data).parent))
+        if picked:
+            self._take(picked)
+
     async def _reveal(self, file: str) -> None:
         try:
             await run.io_bound(reveal, Path(file))
         except AppError as error:
             ui.notify(error.message)
+
+
+def _source_list(report: DataReport) -> None:
+    with ui.column().classes("w-full gap-0 rule-t pt-4 max-h-[180px] overflow-y-auto no-wrap"):
+        for source in report.sources:
+            with ui.row().classes("w-full gap-3 no-wrap items-baseline"):
+                hint(ui.label(Path(source.path).name).classes("grow truncate"), source.path)
+                if source.problem:
+                    ui.label(source.problem).classes("c-bad truncate")
+                else:
+                    bad = f", {source.bad_rows:,} bad" if source.bad_rows else ""
+                    ui.label(f"{source.rows:,} rows{bad}").classes("c-3 whitespace-nowrap")
 
 
 def _edits(report: DataReport) -> str:
