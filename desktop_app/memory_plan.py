@@ -1,7 +1,8 @@
 """How much memory and disk a job will need, by arithmetic alone, each term with its formula and its source.
 
-Llama-like models are counted exactly; mixtures of experts and others by their number of parameters, with
-activations as if they were dense. The first real step tells better; until then 15 % are kept as a margin.
+The families that library/parameter_layout.py knows are counted exactly; others as if they were a Llama, and
+mixtures of experts with activations as if they were dense. The first real step tells better; until then 15 % are
+kept as a margin.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from .domain.machine import MachineSample
 from .domain.model_facts import ModelFacts, ModelShape
 from .domain.quantize_method import METHODS
 from .domain.quantize_spec import QuantizeSpec, bits_per_weight
-from .domain.quantized_size import embedding_weights, fitting_share, linear_matrices, quantized_bytes
+from .domain.quantized_size import embedding_weights, fitting_share, linear_layers, quantized_bytes
 from .domain.spec import ComputingSpec
 from .hardware.cuda_state import torch_cannot_use_gpu
 
@@ -80,9 +81,9 @@ def memory_plan(spec: ComputingSpec, facts: ModelFacts, sample: MachineSample) -
 
 def lora_parameters(shape: ModelShape, rank: int, target_modules: str | tuple[str, ...] = "all-linear") -> int:
     """Count the weights of a LoRA adapter: `rank` * (in + out) for each adapted matrix of each layer."""
-    sizes = linear_matrices(shape)
-    named = [size for name, size in sizes.items() if target_modules == "all-linear" or name in target_modules]
-    return shape.layers * sum(rank * (out + into) for out, into in named or sizes.values())
+    layers = linear_layers(shape)
+    named = [each for each in layers if target_modules == "all-linear" or each.name in target_modules]
+    return sum(rank * (each.out + each.into) * each.count for each in named or layers)
 
 
 def trained_parameters(spec: FinetuneSpec, facts: ModelFacts) -> int:
@@ -91,7 +92,7 @@ def trained_parameters(spec: FinetuneSpec, facts: ModelFacts) -> int:
         return facts.parameters
     adapter = lora_parameters(facts.shape, spec.rank, spec.target_modules)
     if spec.method == "dora":
-        adapter += facts.shape.layers * sum(out for out, _ in linear_matrices(facts.shape).values())
+        adapter += sum(matrix.out * matrix.count for matrix in linear_layers(facts.shape))
     table = facts.shape.vocab_size * facts.shape.hidden_size
     return adapter + table * len({"embed_tokens", "lm_head"} & set(spec.modules_to_save))
 
@@ -110,9 +111,9 @@ def training_disk_bytes(spec: FinetuneSpec, facts: ModelFacts) -> int:
 
 
 def dense_parameters(shape: ModelShape) -> int:
-    """Count the parameters of a Llama of these sizes, without biases."""
-    linear = shape.layers * sum(out * into for out, into in linear_matrices(shape).values())
-    return linear + embedding_weights(shape) + _norms(shape)
+    """Count the parameters of a model of these sizes, without biases; of a Llama where the family is not known."""
+    matrices = sum(matrix.weights for matrix in shape.matrices or linear_layers(shape))
+    return matrices + embedding_weights(shape) + _norms(shape)
 
 
 def _plan(spec: ComputingSpec, facts: ModelFacts, sample: MachineSample) -> MemoryPlan:
@@ -251,7 +252,7 @@ class _Count:
             )
         ]
         if spec.importance_matrix:
-            layer = sum(out * into for out, into in linear_matrices(self.shape).values())
+            layer = sum(each.weights for each in linear_layers(self.shape)) // max(1, self.shape.layers)
             tokens = 8 * 512
             values = tokens * (4 * self.shape.intermediate_size + 6 * self.shape.hidden_size)
             terms.append(

@@ -7,8 +7,26 @@ from .value import Value
 ModelKind = Literal["base", "adapter", "gguf"]
 
 
+class Matrix(Value):
+    """One matrix of a model's layers, `count` times in the whole model; `is_linear`: a layer that adapters can join."""
+
+    name: str
+    out: int
+    into: int
+    count: int
+    is_linear: bool = True
+
+    @property
+    def weights(self) -> int:
+        """How many weights all of them hold."""
+        return self.out * self.into * self.count
+
+
 class ModelShape(Value):
-    """The sizes that decide how much memory a model takes; 0 where the config does not say."""
+    """The sizes that decide how much memory a model takes; 0 where the config does not say.
+
+    `matrices` are those of the layers, exact for the families that are known and empty for others.
+    """
 
     hidden_size: int = 0
     layers: int = 0
@@ -18,6 +36,7 @@ class ModelShape(Value):
     intermediate_size: int = 0
     vocab_size: int = 0
     tied_embeddings: bool = False
+    matrices: tuple[Matrix, ...] = ()
 
 
 class ModelOrigin(Value):

@@ -1,6 +1,6 @@
 """How large a quantized copy will be, from the model's sizes alone: the preview before Start."""
 
-from .model_facts import ModelFacts, ModelShape
+from .model_facts import Matrix, ModelFacts, ModelShape
 from .quantize_method import METHODS, QuantizeMethod, is_four_bit_block
 from .quantize_spec import QuantizeSpec, bits_per_weight
 
@@ -18,11 +18,13 @@ def quantized_bytes(spec: QuantizeSpec, method: QuantizeMethod, facts: ModelFact
     return int((packed * bits_per_weight(spec, method) + plain * 16 + beside * embedding_bits) / 8)
 
 
-def linear_matrices(shape: ModelShape) -> dict[str, tuple[int, int]]:
-    """The linear layers of one Llama layer: (out, in)."""
+def linear_layers(shape: ModelShape) -> tuple[Matrix, ...]:
+    """The linear layers of a model; those of a Llama of these sizes where its family is not known."""
+    if shape.matrices:
+        return tuple(matrix for matrix in shape.matrices if matrix.is_linear)
     hidden, middle = shape.hidden_size, shape.intermediate_size
     queries, keys = shape.heads * shape.head_dim, (shape.kv_heads or shape.heads) * shape.head_dim
-    return {
+    sizes = {
         "q_proj": (queries, hidden),
         "k_proj": (keys, hidden),
         "v_proj": (keys, hidden),
@@ -31,6 +33,7 @@ def linear_matrices(shape: ModelShape) -> dict[str, tuple[int, int]]:
         "up_proj": (middle, hidden),
         "down_proj": (hidden, middle),
     }
+    return tuple(Matrix(name=name, out=out, into=into, count=shape.layers) for name, (out, into) in sizes.items())
 
 
 def embedding_weights(shape: ModelShape) -> int:
@@ -47,7 +50,8 @@ def fits_four_bits(out_features: int, in_features: int, block_size: int = 64) ->
 
 
 def fitting_share(shape: ModelShape, block_size: int = 64) -> float:
-    """Share of a Llama layer's weights whose shape the 4-bit kernels take."""
-    sizes = list(linear_matrices(shape).values())
-    total = sum(out * into for out, into in sizes)
-    return sum(out * into for out, into in sizes if fits_four_bits(out, into, block_size)) / total if total else 1.0
+    """Share of the weights of all layers that the 4-bit kernels take; stacked experts are no linear layers."""
+    linear = linear_layers(shape)
+    total = sum(matrix.weights for matrix in shape.matrices or linear)
+    taken = sum(matrix.weights for matrix in linear if fits_four_bits(matrix.out, matrix.into, block_size))
+    return taken / total if total else 1.0

@@ -14,6 +14,7 @@ from desktop_app.errors import ModelError
 
 from .json_file import read_json_object, shown
 from .native_architectures import CAUSAL_LANGUAGE_MODELS, OTHER_MODELS, TRANSFORMERS_VERSION
+from .parameter_layout import parameter_layout
 
 CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 2 * 1024 * 1024
@@ -73,10 +74,15 @@ def read_model_config(folder: Path) -> ModelConfig:
     architectures = raw.get("architectures")
     names = [name for name in architectures if isinstance(name, str)] if isinstance(architectures, list) else []
     quantization = text.get("quantization_config")
+    layout = parameter_layout(raw)
     return ModelConfig(
         model_type=model_type,
         architecture=names[0][:120] if names else model_type,
-        shape=ModelShape(**sizes, tied_embeddings=text.get("tie_word_embeddings") is True),
+        shape=ModelShape(
+            **sizes,
+            tied_embeddings=text.get("tie_word_embeddings") is True,
+            matrices=layout.matrices if layout else (),
+        ),
         context_length=context_length,
         dtype=str(text.get("dtype") or text.get("torch_dtype") or "").removeprefix("torch.")[:20],
         quantization=quantization if isinstance(quantization, dict) else {},

@@ -5,7 +5,7 @@ from typing import ClassVar
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.quantize_method import family_of, is_four_bit_block, weighs_errors
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import fits_four_bits, linear_matrices
+from desktop_app.domain.quantized_size import fits_four_bits, linear_layers
 
 from .form import Form
 
@@ -64,9 +64,9 @@ def odd_layers(shape: ModelShape) -> dict[str, tuple[int, int]]:
         return {}
     alike = {"k_proj": "k_proj and v_proj", "gate_proj": "gate_proj and up_proj"}
     return {
-        alike.get(name, name): (into, out)
-        for name, (out, into) in linear_matrices(shape).items()
-        if name not in ("v_proj", "up_proj") and not fits_four_bits(out, into)
+        alike.get(layer.name, layer.name): (layer.into, layer.out)
+        for layer in linear_layers(shape)
+        if layer.name not in ("v_proj", "up_proj") and not fits_four_bits(layer.out, layer.into)
     }
 
 
