@@ -135,12 +135,12 @@ def _plan(spec: ComputingSpec, facts: ModelFacts, sample: MachineSample) -> Memo
     verdict: Verdict = "fits" if needed * (1 + MARGIN) <= free else "tight" if needed <= free else "does_not_fit"
     place = "GPU memory" if is_gpu else "memory"
     if is_gpu and not sample.gpus:
-        sentence = f"Needs about {_gigabytes(needed)} of GPU memory, but no GPU is there."
+        sentence = f"Needs about {amount_text(needed)} of GPU memory, but no GPU is there."
     elif verdict == "does_not_fit":
-        sentence = f"Needs about {_gigabytes(needed)}, but only {_gigabytes(free)} of {place} are free."
+        sentence = f"Needs about {amount_text(needed)}, but only {amount_text(free)} of {place} are free."
     else:
         spare = "" if verdict == "fits" else "; that may not be enough"
-        sentence = f"Needs about {_gigabytes(needed)} of {_gigabytes(free)} free {place}{spare}."
+        sentence = f"Needs about {amount_text(needed)} of {amount_text(free)} free {place}{spare}."
     return MemoryPlan(
         terms=tuple(terms),
         needed_bytes=needed,
@@ -336,7 +336,7 @@ def _norms(shape: ModelShape) -> int:
     return shape.hidden_size * (2 * shape.layers + 1)
 
 
-def _gigabytes(size_bytes: int) -> str:
+def amount_text(size_bytes: int) -> str:
     """Write an amount of memory in binary units, as memory is sold and as the window shows it."""
     if size_bytes >= 0.1 * 2**30:
         return f"{size_bytes / 2**30:.1f} GB"

@@ -64,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("spec", metavar="SPEC.json", help="the job's spec; paths in it are relative to the current folder")
     _command(commands, "jobs", "list all jobs, the newest first", _jobs)
     _job_argument(_command(commands, "show", "show one job: settings, progress, result", _show))
+    plan = _command(commands, "plan", "say how much memory and disk a job will need here; starts nothing", _plan)
+    plan.add_argument(
+        "spec", metavar="SPEC.json", help="the job's spec; paths in it are relative to the current folder"
+    )
     inspect = _command(commands, "inspect", "look at a model folder or a data file without loading it", _inspect)
     inspect.add_argument("path", metavar="PATH", help="a model folder, a GGUF file or a data file")
     inspect.add_argument(
@@ -125,6 +129,12 @@ def _act(arguments: argparse.Namespace) -> int:
     from .history import act
 
     return act(arguments.action, arguments.job, arguments.json)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from .plan import print_plan
+
+    return print_plan(arguments.spec, arguments.json)
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
