@@ -110,11 +110,19 @@ def _worth_a_look(folder: Path, below: list[str]) -> list[Path]:
     ]
 
 
-def _current_revision(repository: Path) -> list[Path]:
+def _first_line(file: Path) -> str:
+    """The beginning of a small file, '' if it is none: a pipe of that name would wait for ever."""
     try:
-        main = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
+        if not file.is_file():
+            return ""
+        with file.open("rb") as stream:
+            return stream.read(200).decode("utf-8").strip()
     except (OSError, ValueError):
-        main = ""
+        return ""
+
+
+def _current_revision(repository: Path) -> list[Path]:
+    main = _first_line(repository / "refs" / "main")
     snapshots = repository / "snapshots"
     if main and main == Path(main).name and (snapshots / main).is_dir():
         return [snapshots / main]

@@ -5,7 +5,6 @@ their files, or from the last check here.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -16,10 +15,9 @@ from desktop_app.errors import ModelError
 
 from .model_files import list_model_files
 from .model_folder import gguf_parts, model_facts
-from .origin import MANIFEST
+from .origin import MANIFEST, read_strange_manifest
 
 _BLOCK_BYTES = 4 * 1024 * 1024
-_MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 _BLOB = re.compile(r"(?:sha256[-:])?([0-9a-f]{64}|[0-9a-f]{40})")
 
 
@@ -96,12 +94,12 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _stated(path: Path) -> tuple[dict[str, str], str]:
     """Checksums from the manifest of whoever made the model."""
-    try:
-        raw = (path / MANIFEST).read_bytes()[:_MAX_MANIFEST_BYTES] if path.is_dir() else b"{}"
-        entries = json.loads(raw).get("files", {}).items()
-        stated = {name: entry["sha256"] for name, entry in entries if isinstance(entry["sha256"], str)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}, ""
+    entries = read_strange_manifest(path).get("files") if path.is_dir() else None
+    stated = {
+        name: entry["sha256"]
+        for name, entry in (entries.items() if isinstance(entries, dict) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
+    }
     return stated, "that were written when it was made or brought in" if stated else ""
 
 

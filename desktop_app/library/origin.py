@@ -3,6 +3,8 @@
 Read like any file of a stranger: bounded, and shown as what it claims.
 """
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,26 @@ def stated_origin(folder: Path) -> ModelOrigin | None:
     that a job made lies a folder deeper than their manifest.
     """
     for place in (folder, folder.parent):
-        try:
-            manifest = read_json_object(place / MANIFEST, _MAX_MANIFEST_BYTES)
-        except ModelError:
+        manifest = read_strange_manifest(place)
+        if not manifest:
             continue
         if place == folder or any(str(name).startswith(f"{folder.name}/") for name in _section(manifest, "files")):
             earlier = manifest.get("origin")
             return _origin(earlier if isinstance(earlier, dict) else manifest)
     return None
+
+
+def read_strange_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest that somebody else may have made; empty if there is none, or none that can be read.
+
+    Only a file is opened: a pipe would wait for ever, a link lead elsewhere.
+    """
+    try:
+        if not stat.S_ISREG(os.lstat(folder / MANIFEST).st_mode):
+            return {}
+        return read_json_object(folder / MANIFEST, _MAX_MANIFEST_BYTES)
+    except (ModelError, OSError):
+        return {}
 
 
 def _origin(manifest: dict[str, Any]) -> ModelOrigin | None:

@@ -18,7 +18,8 @@ from desktop_app.errors import ModelError, SpecError, StorageError
 from desktop_app.job_folder import JobFolder
 from desktop_app.library.model_files import list_model_files
 from desktop_app.library.model_folder import gguf_parts, listed_facts
-from desktop_app.result_folder import MANIFEST, ResultFolder, manifest_problems, read_manifest
+from desktop_app.library.origin import read_strange_manifest
+from desktop_app.result_folder import MANIFEST, ResultFolder, manifest_problems
 
 from .byte_progress import ByteProgress
 from .copying import JOURNAL, Source, check_copies, copy_files, file_digest
@@ -76,8 +77,8 @@ def bring_in(spec: BringInSpec, job: JobFolder, reporter: Reporter) -> Finished:
 def is_finished_by(job_id: str, final: Path) -> bool:
     """Whether `final` is what this very job brought in, whole."""
     try:
-        return read_manifest(final).get("job") == job_id and not manifest_problems(final)
-    except StorageError:
+        return read_strange_manifest(final).get("job") == job_id and not manifest_problems(final)
+    except OSError:
         return False
 
 
@@ -182,21 +183,17 @@ def _check_against_its_manifest(folder: Path, digests: dict[str, str]) -> None:
 
 
 def _manifest_files(folder: Path) -> dict[str, Any]:
-    try:
-        files = read_manifest(folder).get("files")
-    except StorageError:
-        return {}
+    files = read_strange_manifest(folder).get("files")
     return files if isinstance(files, dict) else {}
 
 
 def _origin(folder: Path) -> dict[str, Any] | None:
     """What the model said of its own origin, which this manifest replaces."""
-    try:
-        manifest = read_manifest(folder)
-    except StorageError:
-        return None
+    manifest = read_strange_manifest(folder)
     earlier = manifest.get("origin")
-    return earlier if isinstance(earlier, dict) else {k: v for k, v in manifest.items() if k != "files"}
+    if isinstance(earlier, dict):
+        return earlier
+    return {name: value for name, value in manifest.items() if name != "files"} or None
 
 
 def _remove_originals(source: Path, sources: list[Source], reporter: Reporter) -> None:

@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 
 from desktop_app.errors import ModelError
-from desktop_app.library.model_folder import check_model_folder
-from tests.fakes.model_files import write_adapter, write_json, write_llama, write_safetensors, write_sharded_llama
+from desktop_app.library.catalogue import find_models
+from desktop_app.library.model_folder import check_model_folder, listed_facts
+from tests.fakes.model_files import (
+    gguf_bytes,
+    write_adapter,
+    write_json,
+    write_llama,
+    write_safetensors,
+    write_sharded_llama,
+)
 
 linux_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 
@@ -262,6 +270,28 @@ def test_pipes_and_sockets_are_refused_unopened(tmp_path: Path) -> None:
             os.chdir(here)
         with pytest.raises(ModelError, match="is a socket, not a file"):
             check_model_folder(folder)
+
+
+@linux_only
+def test_pipes_under_the_names_of_small_files_are_not_waited_for(tmp_path: Path) -> None:
+    repository = tmp_path / "models--o--lamb"
+    folder = write_llama(repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    for place in (repository / "refs" / "main", folder.parent / "manifest.json", tmp_path / "manifest.json"):
+        os.mkfifo(place)
+    (tmp_path / "lone.gguf").write_bytes(gguf_bytes())
+    start = time.monotonic()
+    found = sorted(model.path for model in find_models([tmp_path]) if model is not None)
+    assert found == [tmp_path / "lone.gguf", folder]
+    assert [check_model_folder(folder).origin, listed_facts(tmp_path / "lone.gguf").origin] == [None, None]
+    store = tmp_path / "ollama"
+    (store / "blobs").mkdir(parents=True)
+    (store / "manifests" / "h" / "n").mkdir(parents=True)
+    os.mkfifo(store / "manifests" / "h" / "n" / "latest")
+    os.mkfifo(tmp_path / "pipe.gguf")
+    assert "pipe" in listed_facts(tmp_path / "pipe.gguf").problem
+    assert [model for model in find_models([store]) if model is not None] == []
+    assert time.monotonic() - start < 2
 
 
 @pytest.fixture
