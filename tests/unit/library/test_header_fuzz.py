@@ -65,8 +65,8 @@ def _gguf(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("make", "read"), [(_safetensors, read_header), (_gguf, read_gguf_header)])
-def test_some_thousand_mutants(tmp_path: Path, make: Callable[[Path], Path], read: Callable[[Path], object]) -> None:
-    _try(make(tmp_path), read, 2_000)
+def test_some_hundred_mutants(tmp_path: Path, make: Callable[[Path], Path], read: Callable[[Path], object]) -> None:
+    _try(make(tmp_path), read, 500)
 
 
 @pytest.mark.night
