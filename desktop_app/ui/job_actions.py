@@ -16,7 +16,10 @@ from .widgets.question import ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One button: `question` is asked first where something could be lost, `done` is said afterwards."""
+    """One button: `question` is asked first where something could be lost, `done` is said afterwards.
+
+    `is_small`: drawn as its icon alone, beside the others.
+    """
 
     name: str
     icon: str
@@ -24,6 +27,7 @@ class Action:
     question: str = ""
     yes: str = ""
     done: str = ""
+    is_small: bool = False
 
 
 PAUSE = Action(name="Pause", icon="o_pause", do=submit.pause)
@@ -57,12 +61,19 @@ GO_ON = Action(
 CANCEL_KEEPING = replace(
     CANCEL, question="It ends at once and gives no result. What it has fetched so far stays, so that it can go on."
 )
-SAVE = Action(name="Save now", icon="o_save", do=submit.save_now, done="It saves a checkpoint after this step.")
+SAVE = Action(
+    name="Save a checkpoint now",
+    icon="o_save",
+    do=submit.save_now,
+    done="It saves a checkpoint after this step.",
+    is_small=True,
+)
 MEASURE = Action(
-    name="Measure now",
+    name="Measure on the held-out rows now",
     icon="o_speed",
     do=submit.measure_now,
     done="It measures itself on the held-out rows after this step.",
+    is_small=True,
 )
 SMALLER = Action(
     name="Resume with a smaller plan",

@@ -20,6 +20,13 @@ from .wording import clock_text, duration_text, number_text, size_text
 
 _LABELS = {
     "eval_loss": "Evaluation loss",
+    "eval_accuracy_before": "Right pairs before",
+    "eval_accuracy_after": "Right pairs after",
+    "merged_eval_loss": "Merged: evaluation loss",
+    "merged_eval_loss_change": "Merged: change of the loss",
+    "merged_logit_difference": "Merged: largest logit difference",
+    "samples_per_s": "Rows per second",
+    "result_step": "Step of the result",
     "learning_rate": "Learning rate",
     "grad_norm": "Gradient norm",
     "mean_kl": "Divergence (KL)",
@@ -35,6 +42,8 @@ _MAIN_FIGURES = (
     "files",
     "eval_loss_before",
     "eval_loss_after",
+    "eval_accuracy_before",
+    "eval_accuracy_after",
     "final_loss",
     "loss",
     "perplexity",
@@ -76,7 +85,9 @@ def run_figures(job: Job, record: RunRecord, now_s: float) -> list[Fact]:
     figures += _training_figures(record)
     speed = record.latest("tokens_per_s")
     if speed is not None:
-        figures.append(Fact("Speed", number_text(round(speed)), "tokens/s"))
+        rows = record.latest("samples_per_s")
+        also = "" if rows is None else f"{number_text(rows)} rows/s"
+        figures.append(Fact("Speed", number_text(round(speed)), "tokens/s", also))
     elif progress is not None and progress.rate:
         unit = (progress.rate_unit or progress.unit).rstrip("s")
         rate = size_text(progress.rate) if unit == "byte" else number_text(progress.rate)
@@ -100,9 +111,19 @@ def _training_figures(record: RunRecord) -> list[Fact]:
     if evaluated:
         step, value = evaluated[-1]
         figures.append(Fact("Evaluation loss", number_text(value), f"step {number_text(step)}"))
-    rate = record.latest("learning_rate")
+    accuracy, margin = record.latest("reward_accuracy"), record.latest("reward_margin")
+    if margin is not None:
+        share = "" if accuracy is None else f"{accuracy:.0%} right".replace("%", " %")
+        about = "How much higher the chosen answer is scored than the other, and in how many pairs of the last batch"
+        figures.append(Fact("Reward margin", number_text(margin), share, about))
+    held_out = record.latest("eval_accuracy")
+    if held_out is not None:
+        about = "Share of the held-out pairs in which the chosen answer is preferred"
+        figures.append(Fact("Held-out pairs", f"{held_out:.0%}".replace("%", " %"), "right", about))
+    rate, norm = record.latest("learning_rate"), record.latest("grad_norm")
     if rate is not None:
-        figures.append(Fact("Learning rate", number_text(rate)))
+        gradient = "" if norm is None else f"gradient {number_text(norm)}"
+        figures.append(Fact("Learning rate", number_text(rate), gradient, "Beside it the length of the gradient"))
     return figures
 
 

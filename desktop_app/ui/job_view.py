@@ -21,8 +21,9 @@ from .job_rows import is_main_unit, method_text, model_name, progress_share
 from .log_view import LogView
 from .loss_chart import LossChart
 from .machine_charts import MachineCharts
+from .sample_answers import draw_samples
 from .widgets.banner import BannerPlace, error_banner
-from .widgets.button import button
+from .widgets.button import button, icon_button
 from .widgets.copying import copy
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
@@ -98,6 +99,7 @@ class JobView:
         with ui.row().classes("w-full gap-4 no-wrap items-stretch") as self._charts:
             self._loss = LossChart("grow")
             self._machine_charts = MachineCharts("w-[248px] shrink-0 max-[999px]:w-[200px]")
+        self._samples = ui.column().classes("w-full gap-0 shrink-0")
         self._notices = ui.column().classes("w-full gap-1 shrink-0")
         self._log = LogView(f"h-[152px] shrink-0 {_LOW}:h-[126px]")
 
@@ -109,6 +111,8 @@ class JobView:
         self._once(self._result, (job.id, job.result, record.end is not None), lambda: draw_result(job, record))
         notices = tuple(notice.text for notice in record.notices)
         self._once(self._notices, (job.id, notices), lambda: _draw_notices(feed))
+        answered = (len(record.samples), record.samples[-1:])
+        self._once(self._samples, (job.id, str(answered)), lambda: draw_samples(record.samples))
         self._show_progress(job, feed, now_s)
         self._show_figures(run_figures(job, record, now_s))
         self._show_machine(job, feed)
@@ -129,6 +133,9 @@ class JobView:
         big, lead, small = headline(job, share, eta_s, now_s)
         stage = feed.record.stage if job.state is JobState.RUNNING else ""
         left = time_left_text(eta_s) if job.state is JobState.RUNNING and share is not None else ""
+        spread_s = progress.eta_spread_s if is_going and progress is not None else None
+        if left and spread_s and spread_s >= 1:
+            left = f"{left}, give or take {duration_text(spread_s)}"
         running = f"running for {duration_text(now_s - job.started)}" if is_going and job.started else ""
         self._big.set_text(big)
         self._lead.set_text(lead or left or stage)
@@ -156,7 +163,10 @@ class JobView:
 
     def _draw_buttons(self, job: Job, feed: EventFeed) -> None:
         for action in actions_of(job, bool(feed.record.checkpoints)):
-            button(action.name, action.icon, on_click=lambda action=action: self._perform(action, job))
+            if action.is_small:
+                icon_button(action.icon, action.name, lambda action=action: self._perform(action, job))
+            else:
+                button(action.name, action.icon, on_click=lambda action=action: self._perform(action, job))
         if job.state.is_terminal:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
 

@@ -16,6 +16,7 @@ from desktop_app.domain.event import (
     Notice,
     Paused,
     Progress,
+    Sample,
     Stage,
     Started,
     Succeeded,
@@ -34,6 +35,7 @@ class RunRecord:
     metrics: dict[str, list[Point]] = field(default_factory=dict)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     is_paused: bool = False
     end: Succeeded | Failed | Cancelled | None = None
     event_count: int = 0
@@ -62,6 +64,9 @@ class RunRecord:
                 self.checkpoints.append(event)
             case Notice():
                 self.notices.append(event)
+            case Sample():
+                self.samples = [known for known in self.samples if _before(known, event)]
+                self.samples.append(event)
             case Started():
                 self.started, self.end, self.is_paused = event, None, False
             case Succeeded() | Failed() | Cancelled():
@@ -75,3 +80,8 @@ class RunRecord:
             while points and points[-1][0] >= event.step:
                 points.pop()
             points.append((event.step, value))
+
+
+def _before(known: Sample, event: Sample) -> bool:
+    """Whether an answer still stands beside a newer one: a run that went on from a checkpoint repeats steps."""
+    return known.step < event.step or (known.step == event.step and known.prompt != event.prompt)

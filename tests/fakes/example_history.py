@@ -22,6 +22,7 @@ from desktop_app.domain.event import (
     Metric,
     Notice,
     Progress,
+    Sample,
     Stage,
     Started,
     Succeeded,
@@ -42,6 +43,12 @@ def config_of(architecture: str, kind: str, sizes: tuple[int, ...], context: int
     return {**about, **dict(zip((*names, "vocab_size"), sizes, strict=True)), "tie_word_embeddings": True}
 
 
+SAMPLES = (
+    ("As an AI language model, I can help you with exports! There are many reasons why", "You can cancel at any time."),
+    ("", ""),
+    ("The export stops when there is no space. Try again later.", "Kündigen Sie in den Einstellungen."),
+    ("The export stops when the disk is full. Free at least 400 MB.", "Öffnen Sie Konto, dann Abo beenden."),
+)
 QUESTION = "My export stops at {0} %. What can I do?"
 ANSWER = "The export stops when the disk is full. Free at least {0} MB and press Export again."
 MODELS = {
@@ -231,6 +238,10 @@ def curve_of(run: Run) -> Iterator[tuple[float, type[Any], dict[str, Any]]]:
         )
         if step % 100 == 0:
             yield at, Metric, {"step": step, "values": {"eval_loss": round(loss + 0.04, 4)}}
+        if run.name == "support-qwen-1.5b" and step % 300 in (1, 0):
+            for number, prompt in enumerate(("My export stops at 40 %. What can I do?", "Wie kündige ich?")):
+                answer = SAMPLES[0 if step == 1 else min(3, 1 + step // 300)][number]
+                yield at, Sample, {"step": step - step % 2, "prompt": prompt, "answer": answer}
         if step % 150 == 0:
             yield at, Checkpoint, {"step": step, "path": f"checkpoints/step-{step}"}
 

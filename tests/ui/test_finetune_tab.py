@@ -11,6 +11,7 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.spec import parse_spec_text
 from desktop_app.paths import jobs_dir
 from desktop_app.ui.forms.finetune_form import demo_spec
+from desktop_app.ui.widgets.save_spec import opened_preset
 from desktop_app.ui.window_state import WindowState
 from tests.ui.patience import until
 from tests.ui.tab_bench import FAKE_WORKER, choose, make_chats, make_model, open_tab, sees
@@ -251,3 +252,49 @@ async def test_another_file_to_measure_on_is_compared_with_the_data(
     ]
     draft = state.finetune_form.draft()
     assert draft is not None and draft.evaluation_data == other
+
+
+async def test_ready_settings_and_the_usual_rate_of_a_method(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "Starts at once")
+    user.find(marker="preset-Quick look").click()
+    assert chosen.finetune_form.values["max_rows"] == "200"
+    choose(user, "method", "full")
+    await until(lambda: chosen.finetune_form.values["learning_rate"] == "0.00002")
+    await sees(user, "Every weight is trained")
+    user.find(marker="learning_rate").clear().type("3e-5")
+    choose(user, "method", "lora")
+    assert chosen.finetune_form.values["learning_rate"] == "3e-5", "what was typed stays"
+
+
+async def test_parts_that_do_not_fit_together_are_told(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "Starts at once")
+    chosen.finetune_form.values["early_stopping"] = "3"
+    await sees(user, "Early stopping: needs eval_steps")
+    assert not start(user).enabled
+    chosen.finetune_form.values["eval_steps"] = "10"
+    await sees(user, "Starts at once")
+
+
+async def test_what_this_computer_cannot_do_is_grey_with_its_reason(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    choose(user, "level", "Advanced")
+    await sees(user, "Starts at once")
+    optimizer = next(iter(user.find(marker="optimizer").elements))
+    assert "without a GPU" in optimizer.options["paged_adamw"]
+    assert optimizer.props[":option-disable"] == "option => [2, 3].includes(option.value)"
+
+
+async def test_a_preset_is_saved_as_yaml_and_opened_again(user: User, chosen: WindowState, tmp_path: Path) -> None:
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "Starts at once")
+    chosen.finetune_form.values["rank"] = "32"
+    user.find(marker="save-spec").click()
+    await sees(user, "All settings in one JSON file")
+    user.find(marker="spec-path").clear().type(str(tmp_path / "mine.yaml"))
+    await sees(user, "The settings that differ from the defaults")
+    user.find(marker="save-spec-file").click()
+    await until((tmp_path / "mine.yaml").is_file)
+    assert "rank: 32" in (tmp_path / "mine.yaml").read_text()
+    assert opened_preset(tmp_path / "mine.yaml")["rank"] == 32

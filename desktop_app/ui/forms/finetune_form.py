@@ -2,13 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.preset import Preset, preset_values, usual_learning_rate
 from desktop_app.domain.training_limits import method_refusal, optimizer_refusal
 from desktop_app.paths import demo_data, demo_model
 
@@ -130,17 +131,38 @@ class FinetuneForm(Form[FinetuneSpec]):
     def __init__(self) -> None:
         super().__init__()
         self.report: DataReport | None = None
+        self._usual_rate = usual_learning_rate("sft", "lora")
 
     def from_spec(self, spec: FinetuneSpec) -> None:
         """Take over all settings of a spec; a report of other data is forgotten."""
         before = self.values["data"]
         super().from_spec(spec)
+        self._usual_rate = usual_learning_rate(spec.objective, spec.method)
         if before != self.values["data"]:
             self.report = None
 
     def missing_choice(self) -> str:
         """Say which choice is missing or cannot be trained: the model first, then the data."""
         return self._model_problem() or self._data_problem() or self._method_problem()
+
+    def take_preset(self, values: dict[str, Any]) -> None:
+        """Take over settings; model, data and how it is read stay."""
+        for name, value in values.items():
+            self.values[name] = self.fields[name].shown(value)
+
+    def take_ready(self, preset: Preset) -> None:
+        """Take over one of the ready presets for the objective and method that are chosen."""
+        self.take_preset(preset_values(preset, self.values["objective"], self.values["method"]))
+
+    def follow_method(self) -> bool:
+        """Put the usual learning rate in place of the one that was usual before; return whether it changed."""
+        usual = usual_learning_rate(self.values["objective"], self.values["method"])
+        typed = self._value_or_default("learning_rate")
+        before, self._usual_rate = self._usual_rate, usual
+        if usual == before or typed != before:
+            return False
+        self.values["learning_rate"] = self.fields["learning_rate"].shown(usual)
+        return True
 
     def refusals(self, name: str, has_gpu: bool) -> dict[str, str]:
         """Say which values of a choice cannot be used with this model on this computer, each with its reason."""

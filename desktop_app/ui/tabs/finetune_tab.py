@@ -11,6 +11,7 @@ from nicegui import ui
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.preset import PRESETS, Preset
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.domain.training_limits import objective_note
 from desktop_app.errors import AppError
@@ -27,10 +28,11 @@ from desktop_app.ui.widgets.earlier_runs import earlier_runs
 from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.finetune_fields import WORDS, advanced_fields, simple_fields
 from desktop_app.ui.widgets.form_controls import FormControls
+from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
-from desktop_app.ui.widgets.save_spec import save_form
+from desktop_app.ui.widgets.save_spec import opened_preset, save_form
 from desktop_app.ui.widgets.start_bar import StartBar
 from desktop_app.ui.widgets.template_dialog import choose_template
 from desktop_app.ui.widgets.token_preview import TokenPreview
@@ -63,7 +65,7 @@ class _FinetuneTab:
     def __init__(self, state: WindowState) -> None:
         self.state = state
         self.form = state.finetune_form
-        self.controls = FormControls(self.form, lambda name: self._follow())
+        self.controls = FormControls(self.form, self._changed)
         self._earlier: tuple[Job, ...] | None = None
         self._free_bytes = 0
         self._draw()
@@ -104,13 +106,23 @@ class _FinetuneTab:
                     self.controls.choice("objective", WORDS)
                     self.controls.choice("method", WORDS)
                 self.method_note = ui.label().classes("t-small c-3")
+            _clause("like")
+            self._draw_presets()
             _clause("for", "pt-[25px]")  # beside the boxes, not beside their names
             simple_fields(self.controls)
             with ui.element("div").classes("contents").mark("advanced") as self.advanced:
-                advanced_fields(self.controls, {"chat_template": self._draw_template_button})
+                self.groups = advanced_fields(self.controls, {"chat_template": self._draw_template_button})
                 ui.label("Evaluation").classes("t-small c-3 text-right pt-[7px]")
                 self.evaluation = Choice("evaluation data", self._choose_evaluation, self._pick_evaluation)
         self.advanced.set_visibility(False)
+
+    def _draw_presets(self) -> None:
+        with ui.row().classes("gap-2 items-center w-full"):
+            for preset in PRESETS:
+                control = button(preset.title, kind="quiet", on_click=lambda preset=preset: self._take_ready(preset))
+                hint(control.mark(f"preset-{preset.title}"), preset.sentence)
+            ui.space()
+            button("Open preset", "o_folder_open", kind="quiet", on_click=self._open_preset).mark("open-preset")
 
     def _draw_figures(self) -> None:
         with figure_row():
@@ -121,6 +133,30 @@ class _FinetuneTab:
     def _draw_actions(self) -> None:
         button("Reset", kind="quiet", on_click=self._reset)
         button("Save as spec", kind="quiet", on_click=self._save_spec).mark("save-spec")
+
+    def _changed(self, name: str) -> None:
+        if name in ("method", "objective") and self.form.follow_method():
+            self.controls.show()
+        self._follow()
+
+    def _take_ready(self, preset: Preset) -> None:
+        self.form.take_ready(preset)
+        self.controls.show()
+        self._follow()
+        ui.notify(preset.sentence)
+
+    async def _open_preset(self) -> None:
+        picked = await pick_file("Choose a preset", (".yaml", ".yml"), self.state.settings.output_folder)
+        if not picked:
+            return
+        try:
+            self.form.take_preset(await asyncio.to_thread(opened_preset, Path(picked)))
+        except AppError as error:
+            self.banner.show(error)
+            return
+        self.banner.clear()
+        self.controls.show()
+        self._follow()
 
     def _show_level(self) -> None:
         self.advanced.set_visibility(self.level.value == "Advanced")
@@ -159,6 +195,9 @@ class _FinetuneTab:
         self.evaluation.show(held_out | others, chosen, "Never trained on; what was learned is measured there.")
         values = self.form.values
         self.method_note.set_text(f"{objective_note(values['objective'])} {_METHODS[values['method']]}")
+        for group, is_used in (("4 bits", values["method"] == "qlora"), ("Adapter", values["method"] != "full")):
+            for element in self.groups[group]:
+                element.set_visibility(is_used)
         has_gpu = bool(state.machine and state.machine[-1].gpus) and values["device"] != "cpu"
         for name in ("method", "optimizer"):
             self.controls.refuse(name, self.form.refusals(name, has_gpu), WORDS)

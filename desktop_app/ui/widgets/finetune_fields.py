@@ -75,11 +75,15 @@ def simple_fields(controls: FormControls) -> None:
             controls.typed(name, UNITS.get(name, ""))
 
 
-def advanced_fields(controls: FormControls, beside: Mapping[str, Callable[[], object]]) -> None:
-    """Draw all other fields, three to a row, each group named in the gutter; `beside` draws more next to some."""
+def advanced_fields(controls: FormControls, beside: Mapping[str, Callable[[], object]]) -> dict[str, list[ui.element]]:
+    """Draw all other fields, three to a row, each group named in the gutter; `beside` draws more next to some.
+
+    Returns what belongs to each group.
+    """
+    groups: dict[str, list[ui.element]] = {}
     for group, names in ADVANCED_GROUPS.items():
-        ui.label(group).classes("t-small c-3 text-right pt-[25px]")
-        with ui.element("div").classes("grid w-full gap-3 grid-cols-3 items-start"):
+        word = ui.label(group).classes("t-small c-3 text-right pt-[25px]")
+        with ui.element("div").classes("grid w-full gap-3 grid-cols-3 items-start") as grid:
             for name in names:
                 if name in beside:
                     with ui.row().classes("w-full gap-1 no-wrap items-end"):
@@ -87,6 +91,8 @@ def advanced_fields(controls: FormControls, beside: Mapping[str, Callable[[], ob
                         beside[name]()
                 else:
                     _field(controls, name)
+        groups[group] = [word, grid]
+    return groups
 
 
 def _field(controls: FormControls, name: str) -> None:

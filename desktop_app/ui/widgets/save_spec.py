@@ -1,21 +1,27 @@
-"""Save a spec as a file, and show the line that runs it from a terminal."""
+"""Save a spec as a file, with the line that runs it from a terminal; or a fine-tuning's settings as a preset."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import events, run, ui
 
+from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import job_name
+from desktop_app.domain.preset import preset_text, read_preset
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import write_synced
-from desktop_app.errors import AppError, StorageError
+from desktop_app.errors import AppError, SpecError, StorageError
 from desktop_app.ui.forms.form import Form
 
 from .banner import BannerPlace
 from .button import button, icon_button
 from .copying import copy
 from .path_picker import pick_folder
+
+_WHOLE = "All settings in one JSON file, to run again here, from a terminal or on another computer."
+_SETTINGS = "The settings that differ from the defaults, as YAML, for other models and data."
+_MOST_PRESET_BYTES = 100_000
 
 
 async def save_form(form: Form[Any], banner: BannerPlace, folder: str) -> None:
@@ -34,16 +40,28 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
     with ui.dialog() as dialog, ui.card().classes("!w-[560px] !max-w-full") as card:
         card.props["aria-label"] = "Save as spec"
         ui.label("Save as spec").classes("t-lead")
-        ui.label("All settings in one JSON file, to run again here, from a terminal or on another computer.").classes(
-            "c-2"
-        )
+        about = ui.label(_WHOLE).classes("c-2")
         with ui.row().classes("w-full gap-2 no-wrap items-start"):
             path = ui.input(value=str(start / f"{job_name(spec)}.json")).classes("grow").mark("spec-path")
             path.props('aria-label="File" spellcheck=false')
             icon_button("o_folder_open", "Choose another folder", lambda: _choose_folder(path))
         line = ui.label().classes("t-mono box well w-full p-2 break-all").mark("run-line")
-        path.on_value_change(lambda: line.set_text(run_line(Path(str(path.value)))))
-        line.set_text(run_line(Path(str(path.value))))
+
+        def show() -> None:
+            file = Path(str(path.value))
+            about.set_text(_SETTINGS if _is_preset(spec, file) else _WHOLE)
+            line.set_text("" if _is_preset(spec, file) else run_line(file))
+            line.set_visibility(bool(line.text))
+
+        path.on_value_change(show)
+        show()
+        if isinstance(spec, FinetuneSpec):
+            kinds = {".json": "Everything", ".yaml": "Preset, without model and data"}
+
+            def choose(event: events.ValueChangeEventArguments) -> None:
+                path.value = str(Path(str(path.value)).with_suffix(event.value))
+
+            ui.toggle(kinds, value=".json", on_change=choose).mark("spec-kind").props('aria-label="What to save"')
         with ui.row().classes("w-full justify-end gap-2"):
             button("Cancel", kind="quiet", on_click=dialog.close)
             button("Copy the line", on_click=lambda: copy(line.text, "Copied the line."))
@@ -60,19 +78,39 @@ def run_line(file: Path) -> str:
 
 
 def save_spec(spec: JobSpec, file: Path) -> None:
-    """Write a spec into a new file.
+    """Write a spec into a new file; into one that ends with .yaml only the settings of a fine-tuning.
 
     Raises:
         StorageError: the file exists, or it cannot be written.
     """
     if file.exists():
         raise StorageError(f"{file} exists already.", "Choose another name.")
+    if isinstance(spec, FinetuneSpec) and _is_preset(spec, file):
+        text = preset_text(spec)
+    else:
+        text = json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        write_synced(
-            file, json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        )
+        write_synced(file, text)
     except OSError as error:
         raise StorageError(f"{file} cannot be written: {error.strerror}.", "Choose another folder.") from error
+
+
+def opened_preset(file: Path) -> dict[str, Any]:
+    """Read the settings of a preset.
+
+    Raises:
+        AppError: it cannot be read, or a setting is wrong.
+    """
+    try:
+        if file.stat().st_size > _MOST_PRESET_BYTES:
+            raise SpecError(f"{file} is too large for a preset.", "Choose a preset that was saved here.")
+        return read_preset(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{file} cannot be read.", "Choose a preset that was saved here.") from error
+
+
+def _is_preset(spec: JobSpec, file: Path) -> bool:
+    return isinstance(spec, FinetuneSpec) and file.suffix.lower() in (".yaml", ".yml")
 
 
 async def _choose_folder(path: ui.input) -> None:

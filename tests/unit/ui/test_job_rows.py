@@ -16,6 +16,7 @@ from desktop_app.ui.job_actions import (
     REMOVE,
     RESUME,
     SAVE,
+    SMALLER,
     STOP,
     Action,
     actions_of,
@@ -120,3 +121,7 @@ def test_what_can_be_done_in_each_state(
     kind: str, state: JobState, has_checkpoint: bool, actions: tuple[Action, ...]
 ) -> None:
     assert actions_of(replace(PLAIN, kind=kind, state=state), has_checkpoint) == actions
+
+
+def test_a_fine_tuning_that_ran_out_of_memory_goes_on_smaller() -> None:
+    assert actions_of(replace(PLAIN, kind="finetune", state=JobState.FAILED, error="memory"), False) == (SMALLER,)
