@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from desktop_app.process import helper_environment
 from desktop_app.workers.run import run_worker
+from tests.fakes.preferences import write_pairs
 from tests.workers.plain_trl import plain_losses, plain_trainer
 from tests.workers.running import ROOT, Ran, new_job, run_job, training
 
@@ -74,12 +75,19 @@ METHODS = {
     "lora": {},
     "qlora": {"method": "qlora", "eval_steps": 2},
     "full": {"method": "full", "learning_rate": 1e-4},
+    "dpo": {"objective": "dpo"},
 }
+
+
+def spec_of(method: str, folder: Path, **more: Any) -> dict[str, Any]:
+    """The spec of a short training, for DPO on pairs that we make."""
+    data = {"data": str(write_pairs(folder / "pairs.jsonl", 40))} if method == "dpo" else {}
+    return training(**SMALL | METHODS[method] | data | more)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(method: str, tmp_path: Path) -> None:
-    spec = training(**SMALL | METHODS[method])
+    spec = spec_of(method, tmp_path)
     whole = run_job(tmp_path, **spec)
     ran = killed_and_continued(tmp_path, spec, at_step=5)
     assert ran.code == 0
@@ -93,7 +101,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(method: str, tmp_p
 @pytest.mark.night
 @pytest.mark.parametrize("method", METHODS)
 def test_twenty_kills_at_random_steps_change_no_bit(method: str, tmp_path: Path) -> None:
-    spec = training(**SMALL | METHODS[method] | {"max_steps": 24, "save_steps": 4})
+    spec = spec_of(method, tmp_path, max_steps=24, save_steps=4)
     whole = run_job(tmp_path, **spec)
     drawn = random.Random(20)
     for _ in range(20):
