@@ -135,6 +135,34 @@ def run_program(command: list[str], wait_s: float = 3.0) -> bool:
         return True
 
 
+class TiedProgram:
+    """A silent program of the system that ends when its stdin does: with `end`, or with this process."""
+
+    def __init__(self, command: list[str]) -> None:
+        environment = dict(os.environ)
+        if getattr(sys, "frozen", False):
+            _take_out_of_bundle(environment)
+        nothing = subprocess.DEVNULL
+        try:
+            self._child: subprocess.Popen[bytes] | None = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, env=environment
+            )
+        except OSError:
+            self._child = None  # not installed
+
+    def end(self) -> None:
+        """End it, by force if it does not listen."""
+        child = self._child
+        if child is None or child.stdin is None:
+            return
+        _quietly(child.stdin.close)
+        try:
+            child.wait(1.0)
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            child.wait()
+
+
 def helper_environment(threads: int | None = None, may_use_network: bool = False) -> dict[str, str]:
     """Return the environment of a helper process: this one's, made offline, with a bound number of threads.
 

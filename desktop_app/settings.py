@@ -89,6 +89,7 @@ class Settings:
     output_folder = _Preference[str]("", _text)
     offline = _Preference[bool](True, _flag)
     notifications = _Preference[bool](True, _flag)
+    keep_awake = _Preference[bool](True, _flag)
     window_size = _Preference[tuple[int, int]]((1280, 820), _pair(320, 16384))
     window_place = _Preference[tuple[int, int] | None](None, _pair(-32768, 32767))
     window_maximized = _Preference[bool](False, _flag)

@@ -15,8 +15,10 @@ from pathlib import Path
 from desktop_app import paths
 from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobState
 from desktop_app.errors import AppError, StorageError, error_kind
+from desktop_app.hardware.awake import AwakeLock
 from desktop_app.job_folder import JobFolder, Outcome, Request, job_folders
 from desktop_app.os_lock import OsLock
+from desktop_app.settings import read_stored
 from desktop_app.storage.index import Index
 
 from .attempt import Attempt, Graces, abandon, adopt, begin, folder_gone
@@ -25,6 +27,7 @@ from .less_memory import goes_on_by_itself
 from .row import queued_row
 
 _STEP_S = 0.2
+_SETTINGS_EVERY_S = 2.0
 _SCAN_SHARE = 20  # looking for new folders takes at most one part in so many of the time
 _LOG = logging.getLogger(__name__)
 
@@ -71,14 +74,17 @@ class Supervisor:
         self._waiting: dict[str, Job] = {}
         self._attempts: dict[str, Attempt] = {}
         self._next_scan = 0.0
+        self._awake = AwakeLock()
+        self._next_awake = 0.0
 
     def run(self) -> None:
         """Work until nothing is left to do, free the lock, and look once more before leaving."""
-        while True:
-            self._work()
-            self._lock.release()
-            if not self._has_work() or not self._lock.acquire():
-                return
+        with self._awake:
+            while True:
+                self._work()
+                self._lock.release()
+                if not self._has_work() or not self._lock.acquire():
+                    return
 
     def _work(self) -> None:
         while True:
@@ -89,6 +95,7 @@ class Supervisor:
             for row in list(self._waiting.values()):
                 self._obey_waiting(row)
             self._start_next()
+            self._stay_awake()
             if not self._has_work() and not self._ledger.is_behind():
                 return
             time.sleep(_STEP_S)
@@ -123,6 +130,19 @@ class Supervisor:
         self._ledger.put(row)
         folder.read_spec()  # a broken one fails now, not when its turn comes
         self._waiting[folder.id] = row
+
+    def _stay_awake(self) -> None:
+        """Keep the computer awake while a job is at work, unless the user does not want it; a paused one may sleep."""
+        now = time.monotonic()
+        if now < self._next_awake:
+            return
+        self._next_awake = now + _SETTINGS_EVERY_S
+        is_busy = any(attempt.row.state is JobState.RUNNING for attempt in self._attempts.values())
+        try:
+            is_wanted = read_stored(paths.settings_dir()).keep_awake
+        except OSError:
+            is_wanted = True  # as if nothing had been chosen; the queue must go on
+        self._awake.set(is_busy and is_wanted)
 
     # Jobs that wait for their turn.
 

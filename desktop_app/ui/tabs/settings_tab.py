@@ -61,6 +61,15 @@ class _SettingsTab:
             told.on_value_change(lambda event: self._set("notifications", event.value))
             ui.label("By a notification of the system, for when the window is behind others.").classes("t-small c-3")
 
+        _name("Sleep")
+        with ui.column().classes("gap-1"):
+            awake = ui.checkbox("Keep the computer awake while a job runs", value=self.settings.keep_awake)
+            awake.props("dense size=sm").mark("keep-awake")
+            awake.on_value_change(lambda event: self._set("keep_awake", event.value))
+            ui.label("The display may go dark. Closing the lid still does what you set it to do.").classes(
+                "t-small c-3"
+            )
+
     def _draw_programs(self) -> None:
         _name("Other programs")
         ProgramAccess(self.state)
