@@ -115,10 +115,10 @@ class _Encoding:
         """The one tensor, in bytes."""
         return (PlannedTensor(name=self.tensor.name, dtype=torch.uint8, shape=(self.size_bytes,)),)
 
-    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, Kept]:
         """Encode rows of the source."""
         rows = self.tensor.arranged(piece.to(self.where))
-        return self.format.encode(rows, self.importance).cpu(), None
+        return self.format.encode(rows, self.importance).cpu(), ()
 
     def rest(self, kept: list[Kept]) -> dict[str, torch.Tensor]:
         """Nothing stands beside the weights."""
