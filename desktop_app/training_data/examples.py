@@ -328,6 +328,16 @@ def place_of(bad: BadRow) -> str:
     return f"line {bad.line} (byte offset {bad.byte_offset})" if bad.line else "a row"
 
 
+def bad_rows_sentence(examples: Examples, refused: int = 0) -> str:
+    """Say how many rows were left out and where the first one stands; `refused` ones by the template. Empty if none."""
+    count = examples.bad_row_count + refused
+    if not count:
+        return ""
+    first = next(iter(examples.bad_rows), None)
+    where = "" if first is None else f": {'' if count == 1 else 'the first, '}{place_of(first)}: {first.reason}"
+    return f"{count:,} row{' cannot be used and is' if count == 1 else 's cannot be used and are'} left out{where}."
+
+
 def _without_place(bad: BadRow) -> str:
     """Return the reason without what differs from row to row, so that equal ones can be counted."""
     reason = bad.reason if bad.line else bad.reason.partition(": ")[2]

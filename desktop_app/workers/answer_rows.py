@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from desktop_app.domain.finetune_spec import Objective
 from desktop_app.errors import DataError
-from desktop_app.training_data.examples import Examples
+from desktop_app.training_data.examples import Examples, bad_rows_sentence
 from desktop_app.training_data.tokenization import AnswerTokens, Tokenization
 
 from .token_rows import drawn_aside
@@ -80,20 +80,20 @@ class AnswerRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedAnswers:
-    """Rows, with what was left out on the way, in examples of the file."""
+    """Rows, with what was left out on the way, in examples of the file; `bad` is a sentence."""
 
     rows: AnswerRows
     read: int
     cut: int
     without_answer: int
     unfit: int
-    bad: int
+    bad: str
 
     def sentences(self, max_length: int) -> list[str]:
         """Say what the user should know about the data, in order of weight."""
         said = []
         if self.bad:
-            said.append(f"{self.bad:,} rows cannot be used and are left out.")
+            said.append(self.bad)
         if self.unfit:
             said.append(f"{self.unfit:,} examples are left out: they do not hold the answers that this objective asks.")
         if self.without_answer:
@@ -150,7 +150,7 @@ def answers_tokenized(
         cut=cut,
         without_answer=empty,
         unfit=unfit,
-        bad=examples.bad_row_count + refused,
+        bad=bad_rows_sentence(examples, refused),
     )
 
 

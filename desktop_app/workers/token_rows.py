@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from desktop_app.errors import DataError
-from desktop_app.training_data.examples import Examples
+from desktop_app.training_data.examples import Examples, bad_rows_sentence
 from desktop_app.training_data.tokenization import NOT_TRAINED, Tokenization
 
 HELD_OUT_AT_MOST = 512
@@ -102,20 +102,20 @@ def _drawn(sources: Sequence[int], count: int, draw: random.Random) -> set[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenized:
-    """Rows, with what was left out on the way, in examples of the file; `notes` are for the user."""
+    """Rows, with what was left out on the way, in examples of the file; `bad` and `notes` are for the user."""
 
     rows: TokenRows
     read: int
     cut: int
     without_answer: int
-    bad: int
+    bad: str
     notes: tuple[str, ...]
 
     def sentences(self, max_length: int) -> list[str]:
         """Say what the user should know about the data, in order of weight."""
         said = []
         if self.bad:
-            said.append(f"{self.bad:,} rows cannot be used and are left out.")
+            said.append(self.bad)
         if self.without_answer:
             said.append(f"{self.without_answer:,} examples are left out: no answer remains in {max_length:,} tokens.")
         if self.cut:
@@ -168,7 +168,7 @@ def tokenized(
         read=read,
         cut=cut,
         without_answer=empty,
-        bad=examples.bad_row_count + refused,
+        bad=bad_rows_sentence(examples, refused),
         notes=tuple(notes),
     )
 

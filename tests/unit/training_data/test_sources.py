@@ -1,13 +1,14 @@
 """Several files and folders as one set of data: what is read, what is counted, what is never run."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from desktop_app.domain.data_choice import DataChoice
 from desktop_app.errors import DataError
-from desktop_app.training_data.examples import examples_of
+from desktop_app.training_data.examples import bad_rows_sentence, examples_of
 from desktop_app.training_data.report import data_report
 from desktop_app.training_data.sources import data_files
 
@@ -63,3 +64,14 @@ def test_bad_rows_stop_or_are_skipped_up_to_a_number(tmp_path: Path) -> None:
         list(examples_of(choice.model_copy(update={"max_bad_rows": 2})))
     with pytest.raises(DataError, match=r"a\.jsonl, line 4 .*Expecting value"):
         list(examples_of(choice.model_copy(update={"bad_rows": "stop"})))
+
+
+def test_what_was_left_out_is_said_with_its_place(tmp_path: Path) -> None:
+    for bad, words in (
+        (0, r"^$"),
+        (1, r"^1 row cannot be used and is left out: line 4 \(byte offset \d+\): not JSON"),
+        (2, r"^2 rows cannot be used and are left out: the first, line 4 "),
+    ):
+        examples = examples_of(DataChoice(paths=(str(_rows(tmp_path / f"{bad}.jsonl", 3, bad)),)))
+        assert len(list(examples)) == 3
+        assert re.search(words, bad_rows_sentence(examples))
