@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel
 
 from desktop_app import paths
+from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import Layout
 from desktop_app.domain.model_facts import ModelFacts
@@ -77,7 +78,8 @@ class Library:
             raise SpecError(
                 f"path: {place} does not exist.", "Name a data file of the computer that runs this.", "path"
             )
-        found = self.inspect.call("data_report", _READ_LIMIT_S, path=place, layout=layout, max_rows=max_rows)
+        data = DataChoice(paths=(place,), layout=layout, max_rows=max_rows).model_dump(mode="json")
+        found = self.inspect.call("data_report", _READ_LIMIT_S, data=data)
         return DataReport(**found)
 
     def plan(self, spec: JobSpec = Body()) -> MemoryPlan:

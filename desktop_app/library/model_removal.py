@@ -19,7 +19,8 @@ def places_of(path: Path) -> list[Path]:
     """Return what is removed with a model: its folder, its file in all parts, its whole repository in a cache.
 
     Raises:
-        ModelError: it belongs to somebody else: to a job's folder, to this program, to Ollama, or to other files.
+        ModelError: it is gone, or belongs to somebody else: to a job's folder, to this program, to Ollama, or to
+            other files.
     """
     path = path.absolute()
     if path.is_relative_to(demo_dir()):
@@ -38,6 +39,8 @@ def places_of(path: Path) -> list[Path]:
         return [path.parent.parent]
     if path.is_file():
         return gguf_parts(path)
+    if not path.exists():
+        raise ModelError(f"{path} is not there any more.", "Scan again; it leaves the list.")
     _refuse_large_places(path)
     return [path]
 

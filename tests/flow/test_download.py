@@ -214,8 +214,9 @@ def test_offline_means_offline_also_for_a_job_that_waits(
     settings = bench.data_dir / "settings"
     settings.mkdir(parents=True)
     write_settings(settings, {"offline": False})
-    before = bench.submit("steps=1000")
-    waiting = submit.submit(spec)
+    before = submit.submit(parse_spec({"kind": "download", "repo": "owner/before", "name": "steps=1000"}))
+    bench.until_state(before, JobState.RUNNING)
+    waiting = submit.submit(spec)  # one that fetches waits for another that does
     bench.until_state(waiting, JobState.QUEUED)
     write_settings(settings, {"offline": True})
     submit.cancel(before)

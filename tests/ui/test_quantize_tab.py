@@ -40,9 +40,7 @@ async def test_layers_of_odd_shape_are_announced(user: User, state: WindowState,
     await open_tab(user, state, "quantize")
     await sees(user, "The output layer, embeddings and norms stay in 16 bits.")
     await user.should_not_see("because the 4-bit kernels")
-    facts = state.models.facts[state.model]
-    shape = facts.shape.model_copy(update={"intermediate_size": 172})
-    state.models.facts[state.model] = facts.model_copy(update={"shape": shape})
+    state.choose_model(str(write_llama(tmp_path / "odd", intermediate_size=172)))
     await sees(user, "down_proj (172 by 64), because the 4-bit kernels want multiples of 64 inputs and 32 outputs.")
     choose(user, "method", "int8")
     await user.should_not_see("because the 4-bit kernels", retries=20)
