@@ -24,19 +24,17 @@ def main() -> int:
     """Carry out the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="dev.py", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="open Whetstone (further words go to main.py)")
-    run.add_argument("rest", nargs=argparse.REMAINDER)
+    commands.add_parser("run", help="open Whetstone (further words go to main.py)", add_help=False)
     test = commands.add_parser("test", help="run the tests (further words go to pytest)")
     test.add_argument("--tier", choices=["fast", "night"], default="fast", help="'night' adds the long ones")
-    test.add_argument("rest", nargs=argparse.REMAINDER)
     commands.add_parser("check", help="lint, types, import contracts")
     bench = commands.add_parser("bench", help="measure against the plain libraries")
     bench.add_argument("name", nargs="?", help="a file of tests/bench; all of them if left out")
-    bench.add_argument("rest", nargs=argparse.REMAINDER)
-    package = commands.add_parser("package", help="build one folder that runs without Python")
+    package = commands.add_parser("package", help="build one folder that runs without Python (see build/package.py)")
     package.add_argument("--torch", choices=["cpu", "cuda"], default="cpu", help="which torch goes in")
-    package.add_argument("rest", nargs=argparse.REMAINDER)
-    arguments = parser.parse_args()
+    arguments, arguments.rest = parser.parse_known_args()
+    if arguments.rest and arguments.command == "check":
+        parser.error(f"check takes nothing more: {' '.join(arguments.rest)}")
     return _STEPS[arguments.command](arguments)
 
 

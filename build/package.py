@@ -5,23 +5,30 @@ folder lies in `out/` too, because `build/` is part of the source here.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from desktop_app.domain.finetune_spec import FinetuneMethod, Objective  # noqa: E402
+from desktop_app.domain.quantize_method import METHODS  # noqa: E402
 from desktop_app.licences import FILE_NAME, is_allowed, licences_of  # noqa: E402
+from desktop_app.paths import demo_data, demo_model  # noqa: E402
 
 DIST = ROOT / "out" / "package"
 BUNDLE = DIST / "Whetstone"
+PROGRAM = BUNDLE / ("whetstone-cli.exe" if os.name == "nt" else "whetstone-cli")
 # PySide6 modules that are GPL only; none of their files may be in the bundle (see docs/decisions).
 GPL_QT = re.compile(r"Qt6?(Charts|DataVisualization|Graphs|Quick3D|VirtualKeyboard|NetworkAuth|Lottie|QuickTimeline)")
 # Oldest driver for a CUDA build, as PyTorch's and NVIDIA's release notes state it: Linux, Windows.
@@ -34,11 +41,14 @@ def main() -> int:
     parser.add_argument("--torch", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--no-selftest", action="store_true", help="build only")
     parser.add_argument("--window", action="store_true", help="on Linux: also try the demo by mouse in its window")
+    parser.add_argument("--methods", action="store_true", help="also run every method once, without Python or compiler")
     parser.add_argument("--no-build", action="store_true", help="only try what was built before")
     arguments = parser.parse_args()
     code = 0 if arguments.no_build else build(arguments.torch)
     if code == 0 and not arguments.no_selftest:
         code = selftest()
+    if code == 0 and arguments.methods:
+        code = try_methods()
     if code == 0 and arguments.window:
         code = window_test()
     return code
@@ -105,8 +115,53 @@ def describe(wanted: str) -> dict[str, str]:
 
 def selftest() -> int:
     """Run the packaged program's own selftest."""
-    program = BUNDLE / ("whetstone-cli.exe" if os.name == "nt" else "whetstone-cli")
-    return subprocess.call([str(program), "selftest"])
+    return subprocess.call([str(PROGRAM), "selftest"])
+
+
+def try_methods() -> int:
+    """Run every method that can be chosen once on the demo model, where PATH leads to no Python and no compiler."""
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="whetstone-methods-") as place:
+        folder = Path(place)
+        (folder / "bin").mkdir()
+        environment = {"PATH": str(folder / "bin"), "WHETSTONE_DATA_DIR": str(folder / "data"), "HOME": place}
+        for name, spec in method_specs(folder).items():
+            file = folder / f"{name}.json"
+            file.write_text(json.dumps({**spec, "name": name, "output": str(folder / f"{name}-result")}))
+            start = time.monotonic()
+            run = [str(PROGRAM), "run", str(file)]
+            told = subprocess.run(run, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
+            words = "" if told.returncode == 0 else f": {' '.join((told.stdout + told.stderr).splitlines()[-3:])}"
+            print(f"{name:24} exit code {told.returncode}, {time.monotonic() - start:.0f} s{words}", flush=True)
+            problems += [name] if told.returncode else []
+    print("Every method ran." if not problems else f"These did not: {', '.join(problems)}.")
+    return 1 if problems else 0
+
+
+def method_specs(folder: Path) -> dict[str, dict[str, object]]:
+    """Return a small spec for each method and objective that can be chosen on a computer without a GPU."""
+    pairs = folder / "pairs.jsonl"
+    row = {"prompt": "Where is the saw?", "chosen": "In the barn.", "rejected": "No."}
+    pairs.write_text(
+        "".join(json.dumps({**row, "prompt": f"{number}: {row['prompt']}"}) + "\n" for number in range(16))
+    )
+    likes = folder / "likes.jsonl"
+    likes.write_text(
+        "".join(
+            json.dumps({"prompt": f"{number}?", "completion": "In the barn.", "label": number % 2 == 0}) + "\n"
+            for number in range(16)
+        )
+    )
+    model = {"model": str(demo_model())}
+    few = {"max_steps": 3, "warmup_ratio": 0, "max_length": 128, "batch_size": 2, "gradient_accumulation": 1}
+    train = {"kind": "finetune", **model, **few, "data": str(demo_data())}
+    specs: dict[str, dict[str, object]] = {name: {**train, "method": name} for name in get_args(FinetuneMethod)}
+    for name in set(get_args(Objective)) - {"sft"}:
+        specs[name] = {**train, "objective": name, "data": str(likes if name == "kto" else pairs)}
+    for name, method in METHODS.items():
+        if not method.needs_gpu and all(importlib.util.find_spec(package) for package in method.packages):
+            specs[name] = {"kind": "quantize", **model, "method": name}
+    return specs
 
 
 def window_test() -> int:
