@@ -141,7 +141,7 @@ class JobDetail:
                 ui.space()
                 icon_button("o_content_copy", "Copy path", lambda: copy_path(job.result))
                 icon_button("o_folder_open", "Show the result folder", lambda: show_folder(job.result))
-                icon_button("o_save_alt", "Save a copy elsewhere", lambda: self._save(job))
+                icon_button("o_save_alt", "Save a copy elsewhere", lambda: self._save(job)).mark("save-copy")
             ui.label(job.result).classes("t-mono c-2 break-all w-full")
 
     def _draw_settings(self, job: Job) -> None:

@@ -16,6 +16,7 @@ from desktop_app.ui.tabs import history_tab
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.example_history import fill
 from tests.ui.patience import PATIENT, until
+from tests.ui.tab_bench import pick
 
 
 @pytest.fixture
@@ -162,6 +163,22 @@ async def test_an_interrupted_job_can_be_resumed(user: User, state: WindowState,
     await opened(user, state, job)
     await user.should_see(kind=ui.button, content="Resume", retries=PATIENT)
     await user.should_see(job.hint)
+
+
+async def test_a_copy_of_the_result_is_saved_elsewhere(
+    user: User, state: WindowState, jobs: dict[str, Job], tmp_path: Path
+) -> None:
+    job = jobs["support-qwen-r16"]
+    await opened(user, state, job)
+    await user.should_see(marker="save-copy", retries=PATIENT)
+    user.find(marker="save-copy").click()
+    await pick(user, str(tmp_path))
+    await user.should_see("Saved as", retries=PATIENT)
+    files = {file.name: file.read_bytes() for file in Path(job.result).iterdir()}
+    assert {file.name: file.read_bytes() for file in (tmp_path / job.id).iterdir()} == files
+    user.find(marker="save-copy").click()
+    await pick(user, str(tmp_path))
+    await user.should_see("exists already", retries=PATIENT)  # and nothing was overwritten
 
 
 async def test_ten_thousand_jobs_reach_the_page_in_pieces(user: User, state: WindowState, data_dir: Path) -> None:
