@@ -4,6 +4,7 @@ Written into `.NAME.part-JOB` on the same volume, synced, listed in `manifest.js
 caller, then given its name by one rename.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -217,7 +218,8 @@ def _make_readable_and_sync(folder: Path) -> None:
             sync_dir(path)
             continue
         # NOTE: safetensors writes its files for the owner alone, which stops other tools on shared disks.
-        path.chmod(0o644)
+        with contextlib.suppress(PermissionError):  # FAT knows no rights, and refuses
+            path.chmod(0o644)
         handle = os.open(path, os.O_RDWR)
         try:
             os.fsync(handle)

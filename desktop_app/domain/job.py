@@ -10,6 +10,7 @@ from typing import Any
 
 from .bring_in_spec import BringInSpec
 from .download_spec import DownloadSpec
+from .export_spec import ExportSpec
 from .spec import JobSpec
 
 # Kinds whose half-done work is kept where the result will be, so that they can go on after a cancellation.
@@ -99,6 +100,8 @@ def job_name(spec: JobSpec) -> str:
     if isinstance(spec, BringInSpec | DownloadSpec):
         return Path(subject_of(spec)).name
     method = getattr(spec, "method", spec.kind)
+    if isinstance(spec, ExportSpec):
+        method = spec.gguf_type if spec.form == "gguf" else spec.form
     return f"{Path(spec.model).name}-{method}"
 
 

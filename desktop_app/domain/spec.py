@@ -13,11 +13,12 @@ from .bring_in_spec import BringInSpec
 from .convert_spec import ConvertSpec
 from .download_spec import DownloadSpec
 from .evaluate_spec import EvaluateSpec
+from .export_spec import ExportSpec
 from .finetune_spec import FinetuneSpec
 from .quantize_spec import QuantizeSpec
 
 ComputingSpec = FinetuneSpec | QuantizeSpec | EvaluateSpec  # those that load a model and need memory for it
-AnySpec = ComputingSpec | BringInSpec | DownloadSpec | ConvertSpec
+AnySpec = ComputingSpec | BringInSpec | DownloadSpec | ConvertSpec | ExportSpec
 JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
 SPEC_TYPES: dict[str, type[AnySpec]] = {
     "finetune": FinetuneSpec,
@@ -26,6 +27,7 @@ SPEC_TYPES: dict[str, type[AnySpec]] = {
     "bring_in": BringInSpec,
     "download": DownloadSpec,
     "convert": ConvertSpec,
+    "export": ExportSpec,
 }
 _ADAPTER: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 

@@ -10,9 +10,6 @@ from datetime import datetime
 from pathlib import Path
 
 from desktop_app import paths, process
-from desktop_app.domain.bring_in_spec import BringInSpec
-from desktop_app.domain.convert_spec import ConvertSpec
-from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.job import KINDS_THAT_GO_ON, make_job_id
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import move_into_place
@@ -27,7 +24,7 @@ from desktop_app.training_data.reader import open_data_file
 from desktop_app.training_data.sources import data_files
 
 from .less_memory import shrink
-from .model_specs import check_model_job, refuse_offline, with_own_folder
+from .model_specs import ModelJobSpec, check_model_job, refuse_offline, with_own_folder
 from .recovery import TRASH_PREFIX
 
 _PATH_FIELDS = ("model", "reference", "data", "more_data", "evaluation_data", "overlay", "output")
@@ -291,9 +288,9 @@ def _remove_half_done(folder: JobFolder, job_id: str) -> None:
 
 def _check_paths(spec: JobSpec) -> None:
     """Refuse by the first bytes of what is named; rows and weights are the worker's to read."""
-    if isinstance(spec, BringInSpec | ConvertSpec | DownloadSpec):
+    if isinstance(spec, ModelJobSpec):
         check_model_job(spec)
-    for name in () if isinstance(spec, BringInSpec | ConvertSpec | DownloadSpec) else ("model", "reference"):
+    for name in () if isinstance(spec, ModelJobSpec) else ("model", "reference"):
         model = getattr(spec, name, None)
         if model is not None and not Path(model).is_dir():
             what = "is a file" if Path(model).exists() else "does not exist"

@@ -15,7 +15,7 @@ from desktop_app.errors import ModelError
 MAGIC = b"GGUF"
 _MAX_HEADER_BYTES = 64 * 1024 * 1024
 _MAX_ENTRIES = 200_000
-_MAX_TEXT_BYTES = 1024 * 1024
+MAX_TEXT_BYTES = 1024 * 1024
 _MAX_ARRAY = 4_000_000
 _TEXT, _ARRAY = 8, 9
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -153,7 +153,7 @@ class _Reader:
 
     def _length(self) -> int:
         length: int = self._number("Q")
-        if length > _MAX_TEXT_BYTES:
+        if length > MAX_TEXT_BYTES:
             raise self._damage(f"a text of {length:,} bytes")
         return length
 

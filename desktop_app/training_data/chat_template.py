@@ -73,7 +73,7 @@ class ChatTemplate:
         Raises:
             DataError: if the template refuses the conversation, or writes without end.
         """
-        messages = [self._message(turn) for turn in turns]
+        messages = self.messages(turns)
         given = len(tools) + sum(len(turn.text) + len(turn.calls) for turn in turns)
         allowed = _ALLOWED_CHARACTERS + _ALLOWED_GROWTH * given
         blocks: list[str] = []
@@ -82,7 +82,7 @@ class ChatTemplate:
             try:
                 for block in self._template.generate(
                     messages=messages,
-                    tools=json.loads(tools) if tools else None,
+                    tools=offered(tools),
                     documents=None,
                     add_generation_prompt=add_generation_prompt,
                     **self._special_tokens,
@@ -98,6 +98,10 @@ class ChatTemplate:
                 raise _refusal(str(error) or type(error).__name__) from error
         return Rendered("".join(blocks), tuple(answers))
 
+    def messages(self, turns: Sequence[Turn]) -> list[dict[str, Any]]:
+        """Write turns as templates expect them."""
+        return [self._message(turn) for turn in turns]
+
     def _message(self, turn: Turn) -> dict[str, Any]:
         """Write a turn as templates expect it; one that knows no tool calls gets them as text."""
         if not turn.calls:
@@ -105,6 +109,11 @@ class ChatTemplate:
         if self.knows_calls:
             return {"role": turn.role, "content": turn.text, "tool_calls": json.loads(turn.calls)}
         return {"role": turn.role, "content": "\n".join(filter(None, (turn.text, calls_as_text(turn.calls))))}
+
+
+def offered(tools: str) -> Any:
+    """Read the JSON list of tools that a conversation may use; None for none, as templates expect it."""
+    return json.loads(tools) if tools else None
 
 
 def calls_as_text(calls: str) -> str:

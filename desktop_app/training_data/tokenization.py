@@ -128,8 +128,9 @@ class Tokenization:
         self._tokenizer = load_tokenizer(model_folder, config, named)
         self._complete_end_token(model_folder, named)
         self.eos_token = named.get("eos_token", "")
+        self.bos_token = named.get("bos_token", "")
         self.eos_id = self._id_of(self.eos_token)
-        self.bos_id = self._id_of(named.get("bos_token", ""))
+        self.bos_id = self._id_of(self.bos_token)
         # Without a token for padding the end token takes its place, as in trl; padding is never trained.
         self.pad_id = self._id_of(named.get("pad_token", "")) if "pad_token" in named else self.eos_id
         added = self._tokenizer.get_added_tokens_decoder()
@@ -139,7 +140,7 @@ class Tokenization:
         self._may_exceed = 0 < self._model_vocabulary <= max(self._tokenizer.get_vocab().values(), default=0)
         self._train_on = train_on
         self._stride = stride
-        self.template = chosen_template(model_folder, config, named, chat_template, self._adds_bos())
+        self.template = chosen_template(model_folder, config, named, chat_template, self.adds_bos)
 
     def tokens(self, example: Example, max_length: int) -> Tokens:
         """Return the first `max_length` tokens of an example.
@@ -234,6 +235,16 @@ class Tokenization:
             where = f"Line {example.line}: " if example.line else ""
             raise DataError(where + error.message, error.hint) from error
         return Written(example, rendered.text, rendered.answers)
+
+    def prompt_ids(self, example: Example) -> list[int]:
+        """Return the tokens up to where the last answer of a conversation begins. Raises as `tokens`."""
+        return self._ids(example, example.prompt or example.turns, add_generation_prompt=True)
+
+    def end_tokens(self, ids: object) -> tuple[str, ...]:
+        """Return the texts of end tokens by their ids, one or a list as a generation config has them."""
+        listed = ids if isinstance(ids, list) else [ids]
+        known = (self._tokenizer.id_to_token(each) for each in listed if isinstance(each, int) and each >= 0)
+        return tuple(dict.fromkeys(token for token in (*known, self.eos_token) if token))
 
     def template_note(self, example: Example) -> str:
         """Say what the user should know about the template: tokens that the model does not have, answers unmarked.
@@ -333,7 +344,9 @@ class Tokenization:
         found: int | None = self._tokenizer.token_to_id(token) if token else None
         return found
 
-    def _adds_bos(self) -> bool:
+    @property
+    def adds_bos(self) -> bool:
+        """Whether every text begins with a token of the tokenizer's own."""
         return self.bos_id is not None and self._tokenizer.encode("a").ids[:1] == [self.bos_id]
 
 

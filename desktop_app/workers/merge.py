@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from desktop_app.errors import ModelError, StorageError
 
 from .adapter_result import TOLERANCE, with_adapter, write_tokenizer
@@ -27,8 +29,10 @@ def write_merged(
     fresh_base: Callable[[], Any],
     tokenizer: Any,
     template: str,
+    dtype: torch.dtype | None = None,
+    shard_size: str = "4GB",
 ) -> None:
-    """Write base and adapter as one model into `target`.
+    """Write base and adapter as one model into `target`; in the number format of the base unless `dtype` is given.
 
     Raises:
         ModelError: they cannot be merged.
@@ -44,13 +48,13 @@ def write_merged(
         raise ModelError(
             f"The adapter cannot be merged: {error}", "Use the adapter beside its base model, or train anew."
         ) from error
-    dtype = saved_dtype(base_folder)
+    dtype = dtype or saved_dtype(base_folder)
     merged.to(dtype)
     merged.config.dtype = dtype
     merged.config.use_cache = True
     if hasattr(merged.config, "quantization_config"):
         del merged.config.quantization_config
-    merged.save_pretrained(str(target), max_shard_size="4GB")
+    merged.save_pretrained(str(target), max_shard_size=shard_size)
     write_tokenizer(target, tokenizer, template)
 
 

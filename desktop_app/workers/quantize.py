@@ -175,9 +175,16 @@ def _findings(checked: Mapping[QuantizeMethod, Checked]) -> dict[str, str]:
 
 def copy_companions(source: Path, target: Path) -> None:
     """Take tokenizer, generation config, chat template and licence along, as they are."""
+    copy_licences(source, target)
     for path in sorted(source.iterdir()):
-        is_licence = any(path.name.upper().startswith(word) for word in _LICENCE_WORDS)
-        if path.is_file() and (path.name in _COMPANIONS or is_licence):
+        if path.is_file() and path.name in _COMPANIONS:
+            shutil.copyfile(path, target / path.name)
+
+
+def copy_licences(source: Path, target: Path) -> None:
+    """Take the licence of a model along, under whatever name it stands there."""
+    for path in sorted(source.iterdir()):
+        if path.is_file() and any(path.name.upper().startswith(word) for word in _LICENCE_WORDS):
             shutil.copyfile(path, target / path.name)
 
 

@@ -13,6 +13,7 @@ from desktop_app.domain.bring_in_spec import BringInSpec
 from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.event import Cancelled, Failed, Started, Succeeded
+from desktop_app.domain.export_spec import ExportSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
@@ -100,6 +101,10 @@ def _work(spec: JobSpec, job: JobFolder, reporter: Reporter) -> Finished:
         from .download import download
 
         return download(spec, job, reporter)
+    if isinstance(spec, ExportSpec):
+        from .export import export
+
+        return export(spec, job, reporter)
     from .convert import convert
 
     return convert(spec, job, reporter)

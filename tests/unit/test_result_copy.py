@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from desktop_app.errors import StorageError
-from desktop_app.result_folder import copy_result, manifest_problems, write_manifest
+from desktop_app.result_folder import ResultFolder, copy_result, manifest_problems, write_manifest
 
 
 @pytest.fixture
@@ -58,3 +58,15 @@ def test_a_result_that_is_gone_gives_no_empty_copy(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no longer there"):
         copy_result(tmp_path / "gone", tmp_path / "copy", lambda done, total: True)
     assert not (tmp_path / "copy").exists()
+
+
+def test_a_result_can_be_finished_on_a_disk_that_knows_no_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")  # as Linux answers for FAT
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    result = ResultFolder(tmp_path / "out", "job")
+    (result.part / "a").write_text("x")
+    assert manifest_problems(result.finish({}, lambda part: None)) == []

@@ -2,10 +2,34 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
-from desktop_app.hardware.disk import free_bytes
+import psutil
+import pytest
+
+from desktop_app.errors import StorageError
+from desktop_app.hardware.disk import file_system, free_bytes, largest_file_bytes, refuse_too_large
 
 
 def test_a_folder_to_be_has_the_space_of_its_volume(tmp_path: Path) -> None:
     real = shutil.disk_usage(tmp_path)
     assert 0 < free_bytes(tmp_path / "a" / "b" / "c") <= real.total
+
+
+def test_a_fat_disk_holds_no_file_above_4_gb_and_says_it_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    mounts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint=str(stick), fstype="FAT32")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)
+    assert (file_system(stick / "a" / "b"), file_system(tmp_path)) == ("fat32", "ext4")
+    assert largest_file_bytes(stick / "new") == 2**32 - 1 and largest_file_bytes(tmp_path / "new") is None
+    refuse_too_large(stick / "new", "w", 2**32 - 1, "hint")
+    with pytest.raises(StorageError, match="w has 4.3 GB; the disk of .* is formatted as FAT"):
+        refuse_too_large(stick / "new", "w", 2**32, "hint")
+    refuse_too_large(tmp_path, "w", 2**40, "hint")
+
+
+def test_this_computers_own_disk_has_a_name() -> None:
+    assert file_system(Path(__file__)) not in ("", "vfat")
