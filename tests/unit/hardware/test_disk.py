@@ -26,7 +26,7 @@ def test_a_fat_disk_holds_no_file_above_4_gb_and_says_it_before(
     assert (file_system(stick / "a" / "b"), file_system(tmp_path)) == ("fat32", "ext4")
     assert largest_file_bytes(stick / "new") == 2**32 - 1 and largest_file_bytes(tmp_path / "new") is None
     refuse_too_large(stick / "new", "w", 2**32 - 1, "hint")
-    with pytest.raises(StorageError, match="w has 4.3 GB; the disk of .* is formatted as FAT"):
+    with pytest.raises(StorageError, match=r"w has 4\.3 GB; the disk of .* is formatted as FAT"):
         refuse_too_large(stick / "new", "w", 2**32, "hint")
     refuse_too_large(tmp_path, "w", 2**40, "hint")
 
