@@ -4,9 +4,11 @@ import json
 from dataclasses import asdict
 
 from desktop_app.domain.job import Job
+from desktop_app.domain.run_findings import RunFix
 from desktop_app.errors import JobError
 from desktop_app.job_folder import JobFolder, job_folders
 from desktop_app.jobs import submit
+from desktop_app.jobs.findings import findings_of
 from desktop_app.jobs.row import row_from_folder
 from desktop_app.jobs.verdict import console_tail
 from desktop_app.paths import index_file, jobs_dir
@@ -45,7 +47,8 @@ def print_job(prefix: str, as_json: bool) -> int:
     job = one_job(prefix)
     folder = JobFolder(jobs_dir() / job.id)
     if as_json:
-        print(json_text({**asdict(job), "folder": str(folder.path)}))
+        found = [asdict(each) for each in findings_of(job)]
+        print(json_text({**asdict(job), "folder": str(folder.path), "findings": found}))
         return 0
     lines = [
         ("job", job.id),
@@ -60,6 +63,7 @@ def print_job(prefix: str, as_json: bool) -> int:
         ("took", "" if job.duration_s is None else duration_text(job.duration_s)),
         ("result", job.result),
         *(figure_text(name, value) for name, value in job.summary.items() if value is not None),
+        *(("it means", f"{each.message} {each.evidence}\nTry: {_fix_text(each.fix)}") for each in findings_of(job)),
         ("note", job.note),
         ("folder", str(folder.path)),
     ]
@@ -71,6 +75,11 @@ def print_job(prefix: str, as_json: bool) -> int:
     if tail and not job.state.is_terminal:
         print(f"{'last printed':>16}  " + printable(tail).replace("\n", "\n" + " " * 18))
     return 0
+
+
+def _fix_text(fix: RunFix) -> str:
+    changes = ", ".join(f"{name} {value}" for name, value in fix.changes.items())
+    return f"{fix.label} ({changes})" if changes else fix.label
 
 
 def act(action: str, prefix: str, as_json: bool) -> int:

@@ -157,6 +157,9 @@ class FinetuneSpec(Value):
     )
     sample_steps: int | None = Field(None, ge=1, description="Steps between two rounds of sample answers.")
     sample_tokens: int = Field(64, ge=1, le=2048, description="Longest sample answer, in tokens.")
+    checkpoint: str | None = Field(
+        None, description="Checkpoint of an earlier job with the same settings: the result is made of it, untrained."
+    )
     output: str | None = Field(None, description="Folder for the result; inside the job's own folder unless said.")
 
     @property

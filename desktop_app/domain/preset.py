@@ -12,7 +12,19 @@ from .finetune_spec import FinetuneMethod, FinetuneSpec, Objective
 
 # What a preset leaves alone: the choice of model and data, how that data is read, and names.
 NOT_PRESET = frozenset(
-    {"kind", "model", "data", "more_data", "evaluation_data", "overlay", "layout", "columns", "name", "output"}
+    {
+        "kind",
+        "model",
+        "data",
+        "more_data",
+        "evaluation_data",
+        "overlay",
+        "layout",
+        "columns",
+        "name",
+        "output",
+        "checkpoint",
+    }
 )
 
 

@@ -17,7 +17,7 @@ from desktop_app.errors import AppError, JobError, SpecError, StorageError
 from desktop_app.job_folder import JobFolder, Request, create_job_folder
 from desktop_app.library.model_folder import check_model_folder
 from desktop_app.os_lock import OsLock
-from desktop_app.result_folder import part_folder
+from desktop_app.result_folder import MANIFEST, part_folder
 from desktop_app.storage.index import Index
 from desktop_app.training_data.overlay import read_overlay
 from desktop_app.training_data.reader import open_data_file
@@ -27,7 +27,7 @@ from .less_memory import shrink
 from .model_specs import ModelJobSpec, check_model_job, refuse_offline, with_own_folder
 from .recovery import TRASH_PREFIX
 
-_PATH_FIELDS = ("model", "reference", "data", "more_data", "evaluation_data", "overlay", "output")
+_PATH_FIELDS = ("model", "reference", "data", "more_data", "evaluation_data", "overlay", "checkpoint", "output")
 
 
 def submit(spec: JobSpec) -> str:
@@ -306,6 +306,13 @@ def _check_paths(spec: JobSpec) -> None:
     overlay = getattr(spec, "overlay", None)
     if overlay is not None:
         read_overlay(Path(overlay))
+    checkpoint = getattr(spec, "checkpoint", None)
+    if checkpoint is not None and not (Path(checkpoint) / MANIFEST).is_file():
+        raise SpecError(
+            f"checkpoint: {checkpoint} is no checkpoint, or no longer there.",
+            "Name a folder checkpoints/step-N of a job.",
+            "checkpoint",
+        )
     output = getattr(spec, "output", None)
     if output is not None:
         _check_output(Path(output))

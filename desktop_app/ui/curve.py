@@ -6,7 +6,7 @@ Knows nothing of jobs or of the chart library. Points are (step, value) with ris
 import math
 from collections.abc import Sequence
 
-Point = tuple[float, float]
+from desktop_app.domain.run_record import Point
 
 
 def finite(points: Sequence[Point]) -> list[Point]:

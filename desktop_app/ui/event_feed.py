@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from desktop_app.domain.machine import MachineSample
+from desktop_app.domain.run_record import RunRecord
 from desktop_app.job_folder import JobFolder, read_lines
 
 from .log_text import LogText
-from .run_record import RunRecord
 
 _CONSOLE_BYTES = 1 << 19  # about twice what 2,000 lines of ordinary length take
 

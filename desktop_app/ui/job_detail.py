@@ -21,6 +21,7 @@ from .event_feed import EventFeed
 from .job_actions import GO_ON, RESUME, Action, actions_of, perform
 from .job_deletion import delete_job
 from .job_figures import REPORT_COPIED, Fact, report_text, settings, summary_figures
+from .job_findings import JobFindings
 from .job_result import copy_path, draw_checks, draw_facts, show_folder
 from .log_view import LogView
 from .loss_chart import LossChart
@@ -90,6 +91,7 @@ class JobDetail:
             self._draw_buttons(job, feed)
         self._loss.set_visibility(bool(feed.record.metrics.get("loss")))
         await self._loss.show(feed.record)
+        await self._findings.show(job, feed.record)
         self._log.show(feed.log, "empty")
 
     def _draw(self, job: Job) -> None:
@@ -100,6 +102,7 @@ class JobDetail:
             if job.state in (JobState.FAILED, JobState.INTERRUPTED):
                 error_banner(job.message or job.state.sentence, job.hint, {"Copy report": self._copy_report})
             self._draw_figures(job)
+            self._findings = JobFindings(self._state, self._problem.show, is_small=True)
             self._loss = LossChart("!h-[132px] shrink-0", is_small=True)
             self._loss.set_visibility(False)
             if job.result:

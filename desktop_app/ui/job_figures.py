@@ -11,11 +11,11 @@ from typing import Any
 
 from desktop_app import __version__
 from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.run_record import RunRecord
 from desktop_app.domain.spec import SPEC_TYPES
 
 from .curve import change
 from .log_text import LogText
-from .run_record import RunRecord
 from .wording import clock_text, duration_text, number_text, size_text
 
 _LABELS = {
@@ -27,6 +27,8 @@ _LABELS = {
     "merged_logit_difference": "Merged: largest logit difference",
     "samples_per_s": "Rows per second",
     "result_step": "Step of the result",
+    "worse_rows": "Held-out rows worse than the base",
+    "trained_share": "Share of tokens trained",
     "learning_rate": "Learning rate",
     "grad_norm": "Gradient norm",
     "mean_kl": "Divergence (KL)",

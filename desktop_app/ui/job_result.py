@@ -4,11 +4,11 @@ from nicegui import app, run, ui
 
 from desktop_app.domain.event import Succeeded
 from desktop_app.domain.job import Job
+from desktop_app.domain.run_record import RunRecord
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
 
 from .job_figures import Fact, label, summary_figures
-from .run_record import RunRecord
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
 from .widgets.figure import Figure, figure_row

@@ -4,18 +4,18 @@ Reads the job's folder through an EventFeed in a thread and redraws only what ch
 """
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 
 from nicegui import run, ui
 
 from desktop_app import paths
 from desktop_app.domain.job import Job, JobState
-from desktop_app.domain.machine import MachineSample
 from desktop_app.job_folder import JobFolder
 
 from .event_feed import EventFeed
 from .job_actions import Action, actions_of, perform
 from .job_figures import REPORT_COPIED, Fact, headline, report_text, run_figures
+from .job_findings import JobFindings
 from .job_result import draw_result
 from .job_rows import is_main_unit, method_text, model_name, progress_share
 from .log_view import LogView
@@ -28,6 +28,7 @@ from .widgets.copying import copy
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 from .widgets.job_dot import job_state
+from .window_state import WindowState
 from .wording import duration_text, time_left_text
 
 _LOW = "[@media(max-height:700px)]"  # a low window: the charts give way so that some log lines stay
@@ -39,8 +40,8 @@ _NO_LOG = {JobState.QUEUED: "Starts when it is its turn.", JobState.RUNNING: "No
 class JobView:
     """The lower part of the Jobs tab; `show` chooses the job, `refresh` brings it up to date."""
 
-    def __init__(self, machine: Callable[[], Sequence[MachineSample]], on_run_again: Callable[[Job], object]) -> None:
-        self._machine = machine
+    def __init__(self, state: WindowState, on_run_again: Callable[[Job], object]) -> None:
+        self._window = state
         self._on_run_again = on_run_again
         self._job: Job | None = None
         self._feed: EventFeed | None = None
@@ -95,6 +96,7 @@ class JobView:
                 self._state = ui.row().classes("items-center gap-2 no-wrap c-2 shrink-0")
             self._bar = ui.linear_progress(0, show_value=False, size="6px").props('aria-label="Progress"')
         self._figure_row = figure_row().classes("justify-between shrink-0")
+        self._findings = JobFindings(self._window, self._problem.show)
         self._result = ui.column().classes("w-full gap-0 shrink-0")
         with ui.row().classes("w-full gap-4 no-wrap items-stretch") as self._charts:
             self._loss = LossChart("grow")
@@ -121,6 +123,7 @@ class JobView:
         self._loss.set_visibility(has_loss)
         self._machine_charts.set_wide(not has_loss)
         self._charts.classes(add=_TALL if has_loss else "shrink-0", remove="shrink-0" if has_loss else _TALL)
+        await self._findings.show(job, record)
         total = record.progress.total if record.progress is not None and record.progress.unit == "step" else 0
         await self._loss.show(record, total)
 
@@ -159,7 +162,7 @@ class JobView:
         if job.state.is_terminal:
             self._machine_charts.show_run(feed.machine)
         else:
-            self._machine_charts.show_now(list(self._machine()))
+            self._machine_charts.show_now(list(self._window.machine))
 
     def _draw_buttons(self, job: Job, feed: EventFeed) -> None:
         for action in actions_of(job, bool(feed.record.checkpoints)):

@@ -8,9 +8,10 @@ from typing import Any
 
 from nicegui import events, run, ui
 
+from desktop_app.domain.run_record import Point, RunRecord
+
 from . import theme
-from .curve import Point, finite, smoothed, thinned
-from .run_record import RunRecord
+from .curve import finite, smoothed, thinned
 
 _MAX_POINTS = 600  # per line; more than one per pixel shows nothing more and costs the page time
 _INTERVAL_S = 1.0  # drawing costs the page more than all else; a change of the controls does not wait

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from nicegui import ui
 
 from desktop_app.domain.machine import Gpu, MachineSample
+from desktop_app.domain.run_record import Point
 
 from . import theme
-from .curve import Point, thinned
+from .curve import thinned
 from .wording import duration_text, share_text
 
 WINDOW_S = 300.0

@@ -1,4 +1,4 @@
-"""Run a job again: its form opens filled in; a kind without a form is handed in as it was."""
+"""Run a job again: its form opens filled in; one without a form is handed in as it was."""
 
 from nicegui import run
 
@@ -19,7 +19,7 @@ async def run_again(state: WindowState, job: Job) -> None:
         StorageError: the new job cannot be written.
         JobError: no supervisor could be started.
     """
-    if job.kind in _WITH_FORM:
+    if job.kind in _WITH_FORM and not job.spec.get("checkpoint"):
         state.fill_form(job.spec)
         return
     state.open_job(await run.io_bound(submit.submit, parse_spec(job.spec)))

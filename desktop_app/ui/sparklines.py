@@ -10,9 +10,10 @@ from typing import Any
 from desktop_app import paths
 from desktop_app.domain.event import Metric, parse_event
 from desktop_app.domain.job import Job
+from desktop_app.domain.run_record import Point
 from desktop_app.job_folder import JobFolder
 
-from .curve import Point, sparkline
+from .curve import sparkline
 from .job_rows import progress_share
 
 _WHOLE_BYTES = 256 * 1024

@@ -80,6 +80,26 @@ class Checkpoints:
             return folder
         return None
 
+    def checked(self, folder: Path) -> Path:
+        """Return a checkpoint of another job if it is whole and was made with the same data and settings.
+
+        Raises:
+            JobError: it is damaged, gone, or of another training.
+            DataError: the data is not the one it was made with.
+        """
+        problems = manifest_problems(folder)
+        if problems:
+            raise JobError(
+                f"The checkpoint {folder} cannot be used: {problems[0]}.", "Choose another one, or train again."
+            )
+        manifest = read_manifest(folder)
+        if manifest.get("max_length") != self._about.get("max_length"):
+            raise JobError(
+                f"The checkpoint {folder} was made with another length of the examples.", "Use the settings of its job."
+            )
+        self._check_origin(manifest)
+        return folder
+
     def best(self) -> Path | None:
         """Return the checkpoint with the lowest held-out loss, if it is still there and whole."""
         folder = self._job.checkpoints_dir / f"{_PREFIX}{self.best_step}"

@@ -4,8 +4,9 @@ Reads from top to bottom as it happens: refuse what cannot work, tokenize, load,
 check. torch is imported only once the data is known to be good.
 
 Summary: steps, epochs, tokens, seconds, tokens_per_s, final_loss, eval_loss_before, eval_loss_after (mean over the
-held-out tokens, None without held-out rows), train_rows, held_out_rows, trainable_parameters, adapter_bytes,
-peak_bytes, and what was really used: device, dtype, quantization, attention, adapter_dtype.
+held-out tokens, None without held-out rows), worse_rows (held-out rows on which it is worse than the base),
+train_rows, held_out_rows, trained_share (of the tokens), trainable_parameters, adapter_bytes, peak_bytes, and what was
+really used: device, dtype, quantization, attention, adapter_dtype.
 """
 
 from dataclasses import dataclass
@@ -166,6 +167,7 @@ def _summary(prepared: _Prepared, outcome: Any, folder: Path) -> Summary:
     return {
         "train_rows": len(prepared.train),
         "held_out_rows": len(prepared.held_out),
+        "trained_share": round(prepared.train.trained_share, 4) if isinstance(prepared.train, TokenRows) else None,
         "adapter_bytes" if adapter.is_file() else "size_bytes": sum(path.stat().st_size for path in weights),
         **outcome.summary,
     }

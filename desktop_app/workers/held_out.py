@@ -42,13 +42,17 @@ class Best:
 
 
 class HeldOut:
-    """Rows kept aside for one training; `reference` is the model as it was, None where an adapter can be left out."""
+    """Rows kept aside for one training; `reference` is the model as it was, None where an adapter can be left out.
+
+    `row_scores` are those of the latest measurement, lower is better: losses, or margins of pairs turned around.
+    """
 
     def __init__(self, spec: FinetuneSpec, rows: TokenRows | AnswerRows, look: Look) -> None:
         self._spec = spec
         self._rows = rows
         self._look = look
         self.reference: Any = None
+        self.row_scores: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -56,13 +60,15 @@ class HeldOut:
     def measure(self, model: Any) -> dict[str, float]:
         """Return the figures of a model: eval_loss, and where answers are compared eval_accuracy and eval_margin."""
         if isinstance(self._rows, TokenRows):
-            return {"eval_loss": measured(model, self._rows, look=self._look).loss}
+            found = measured(model, self._rows, look=self._look)
+            self.row_scores = found.row_losses
+            return {"eval_loss": found.loss}
         was_training = model.training
         model.eval()
         with torch.no_grad():
-            found = self._preferences(model, self._rows)
+            figures = self._preferences(model, self._rows)
         model.train(was_training)
-        return found
+        return figures
 
     def _preferences(self, model: Any, rows: AnswerRows) -> dict[str, float]:
         if self._spec.objective == "kto":
@@ -78,6 +84,7 @@ class HeldOut:
             if self._spec.objective == "orpo":
                 extra += self._nll(model, good) / len(rows)
         margins = torch.tensor(chosen) - torch.tensor(rejected)
+        self.row_scores = tuple((-margins).tolist())
         loss = self._pair_loss(torch.tensor(chosen), torch.tensor(rejected)) + extra
         return {
             "eval_loss": loss,

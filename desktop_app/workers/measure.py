@@ -21,13 +21,17 @@ Look = Callable[[], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Means over `tokens` tokens: loss in nats; KL(reference || model) in nats and top-1 agreement 0 to 1, if asked."""
+    """Means over `tokens` tokens, and the mean loss of each row.
+
+    Loss in nats; KL(reference || model) in nats and top-1 agreement 0 to 1, if asked.
+    """
 
     loss: float
     tokens: int
     rows: int
     mean_kl: float | None = None
     top1_agreement: float | None = None
+    row_losses: tuple[float, ...] = ()
 
     @property
     def perplexity(self) -> float:
@@ -54,28 +58,31 @@ def measured(
     `look` is called before each row. Rows must have something to predict.
     """
     loss = kl = agreed = 0.0
-    tokens = count = 0
+    tokens = 0
+    row_losses: list[float] = []
     was_training = model.training
     model.eval()
     with torch.no_grad():
         for row in rows:
             look()
             logits, targets = _wanted_logits(model, row)  # (wanted, vocabulary), (wanted,)
-            loss += float(F.cross_entropy(logits, targets, reduction="sum"))
+            row_loss = float(F.cross_entropy(logits, targets, reduction="sum"))
+            loss += row_loss
+            row_losses.append(row_loss / len(targets))
             if reference is not None:
                 other = _wanted_logits(reference, row)[0].to(logits.device)
                 kl += float(F.kl_div(logits.log_softmax(-1), other.log_softmax(-1), reduction="sum", log_target=True))
                 agreed += int((logits.argmax(-1) == other.argmax(-1)).sum())
             tokens += len(targets)
-            count += 1
     model.train(was_training)
     compared = reference is not None and tokens > 0
     return Measured(
         loss=loss / max(tokens, 1),
         tokens=tokens,
-        rows=count,
+        rows=len(row_losses),
         mean_kl=kl / tokens if compared else None,
         top1_agreement=agreed / tokens if compared else None,
+        row_losses=tuple(row_losses),
     )
 
 

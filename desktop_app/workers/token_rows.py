@@ -47,6 +47,11 @@ class TokenRows:
         """Tokens of all rows."""
         return len(self.ids)
 
+    @property
+    def trained_share(self) -> float:
+        """Share of the tokens that are asked for, 0 to 1."""
+        return float((self.labels != NOT_TRAINED).mean()) if len(self.labels) else 0.0
+
     def fingerprint(self) -> str:
         """Hash ids, labels and row borders: the same rows in the same order give the same."""
         digest = hashlib.sha256()

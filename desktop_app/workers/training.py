@@ -134,26 +134,23 @@ class Training:
         trainer.add_callback(voice)
         resume = checkpoints.newest()
         before = self._measured_before(measuring, is_first=resume is None)
-        if resume is not None:
-            reporter.notice(f"Going on from the checkpoint at step {step_of(resume):,}.")
-            trainer.start_counting_at(tokens_of(resume))
-            voice.go_on(read_manifest(resume))
-        reporter.stage("Training")
-        started, tokens = time.monotonic(), trainer.tokens_seen()
-        trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-        seconds = time.monotonic() - started
-        checkpoints.discard_aside()
-        summary = {**self._pace(seconds, tokens), "final_loss": voice.final_loss}
-        used = self._use_best(checkpoints, voice)
-        after = measuring.measure(self.model) if len(measuring) and trainer.state.global_step else {}
-        if after and used == trainer.state.global_step:
-            reporter.metric(trainer.state.global_step, after)
+        scores_before = measuring.row_scores
+        if spec.checkpoint:
+            used, summary = self._of_checkpoint(checkpoints.checked(Path(spec.checkpoint)))
+        else:
+            used, summary = self._stepped(resume, checkpoints, voice)
+        after = measuring.measure(self.model) if len(measuring) else {}
+        steps = int(summary["steps"] or 0)
+        if after and used == steps:
+            reporter.metric(steps, after)
         if after:
             voice.best.note(used, after["eval_loss"])
+            summary |= _worse_rows(scores_before, measuring.row_scores)
+        summary |= _before_and_after(before, after)
         return Outcome(
-            steps=trainer.state.global_step,
+            steps=steps,
             has_stopped_early=voice.has_stopped_early,
-            summary={**summary, **_before_and_after(before, after), "result_step": used, **self._in_use()},
+            summary={**summary, "result_step": used, **self._in_use()},
         )
 
     def release(self) -> None:
@@ -180,6 +177,28 @@ class Training:
         if problem:
             self._reporter.notice(f"Examples are not packed: {problem}", "warning")
             self._spec = self._spec.model_copy(update={"packing": False, "padding_free": False})
+
+    def _stepped(self, resume: Path | None, checkpoints: Checkpoints, voice: TrainingVoice) -> tuple[int, Summary]:
+        """Train; return the step whose weights are the result, and the figures of the way there."""
+        trainer = self._trainer
+        if resume is not None:
+            self._reporter.notice(f"Going on from the checkpoint at step {step_of(resume):,}.")
+            trainer.start_counting_at(tokens_of(resume))
+            voice.go_on(read_manifest(resume))
+        self._reporter.stage("Training")
+        started, tokens = time.monotonic(), trainer.tokens_seen()
+        trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+        seconds = time.monotonic() - started
+        checkpoints.discard_aside()
+        summary = {**self._pace(seconds, tokens), "final_loss": voice.final_loss}
+        return self._use_best(checkpoints, voice), summary
+
+    def _of_checkpoint(self, folder: Path) -> tuple[int, Summary]:
+        """Take the weights of a checkpoint in place of training."""
+        step = step_of(folder)
+        self._reporter.stage(f"Taking the checkpoint at step {step:,}")
+        self._trainer._load_from_checkpoint(str(folder))
+        return step, {"steps": step, "tokens": tokens_of(folder)}
 
     def _use_best(self, checkpoints: Checkpoints, voice: TrainingVoice) -> int:
         """Go back to the weights with the lowest held-out loss, if the user wants those; return their step."""
@@ -228,7 +247,7 @@ class Training:
             "quantization": quantization_in_use(self.model),
             "attention": str(getattr(self.model.config, "_attn_implementation", "")),
             "packing": self._spec.packing,
-            "optimizer": optimizer_name(self._trainer.optimizer),
+            "optimizer": optimizer_name(self._trainer.optimizer) if self._trainer.optimizer is not None else "",
             "wrapper": type(self._trainer.model_wrapped).__name__,
             "world_size": self._trainer.args.world_size,
         }
@@ -240,6 +259,11 @@ def optimizer_name(wrapped: Any) -> str:
     bits = getattr(getattr(optimizer, "args", None), "optim_bits", 32)
     words = [f"{bits} bits"] * (bits != 32) + ["paged"] * bool(getattr(optimizer, "is_paged", False))
     return type(optimizer).__name__ + (f" ({', '.join(words)})" if words else "")
+
+
+def _worse_rows(before: tuple[float, ...], after: tuple[float, ...]) -> Summary:
+    """Count the held-out rows on which the result is worse than what it began with."""
+    return {"worse_rows": sum(b - a < -1e-6 for b, a in zip(before, after, strict=True))} if before else {}
 
 
 def _before_and_after(before: dict[str, float], after: dict[str, float]) -> Summary:

@@ -77,6 +77,7 @@ class Run:
     message: str = ""
     hint: str = ""
     note: str = ""
+    overfits: bool = False
 
 
 RUNS = tuple(
@@ -162,6 +163,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "eval_loss": round(run.loss + 0.038, 4),
         "adapter_bytes": 73_911_112,
         "steps": run.steps,
+        **({"worse_rows": 31, "held_out_rows": 50, "trained_share": 0.08} if run.overfits else {}),
     }
 
 
@@ -177,6 +179,8 @@ def write_run(folder: JobFolder, run: Run, spec: JobSpec, started: float) -> Non
     if run.state.is_terminal:
         end = started + run.took_s
         folder.write_outcome(Outcome(state=run.state, ended=end, message=run.message, hint=run.hint))
+    if run.overfits:
+        (folder.checkpoints_dir / "step-300").mkdir(parents=True)
     if run.state is JobState.SUCCEEDED and spec.kind == "finetune":
         write_adapter(folder.path / "result", spec.model)
     elif run.state is JobState.SUCCEEDED:
@@ -237,7 +241,8 @@ def curve_of(run: Run) -> Iterator[tuple[float, type[Any], dict[str, Any]]]:
             {"done": step, "total": run.steps, "epoch": 3 * step / run.steps, "rate": 0.33, "rate_unit": "steps"},
         )
         if step % 100 == 0:
-            yield at, Metric, {"step": step, "values": {"eval_loss": round(loss + 0.04, 4)}}
+            learned_by_heart = 0.4 * max(0.0, step / run.steps - 0.34) * run.overfits
+            yield at, Metric, {"step": step, "values": {"eval_loss": round(loss + 0.04 + learned_by_heart, 4)}}
         if run.name == "support-qwen-1.5b" and step % 300 in (1, 0):
             for number, prompt in enumerate(("My export stops at 40 %. What can I do?", "Wie kündige ich?")):
                 answer = SAMPLES[0 if step == 1 else min(3, 1 + step // 300)][number]

@@ -208,3 +208,24 @@ async def test_without_jobs_it_says_what_will_be_here(user: User, state: WindowS
     await user.should_see("No jobs yet")
     user.find(kind=ui.button, content="Fine-tune a model").click()
     assert state.tab == "finetune"
+
+
+async def test_what_a_run_means_stands_in_words_each_with_a_button_that_works(
+    user: User, state: WindowState, jobs: dict[str, Job]
+) -> None:
+    job = jobs["support-qwen-r16"]
+    await opened(user, state, job)
+    await user.should_see("Held-out loss rose after step 300", retries=PATIENT)
+    await user.should_see("Worse than the base on 31 of 50 held-out rows.")
+    await user.should_see("92 % of the tokens were masked")
+    user.find(marker="do-worse_rows").click()
+    await until(lambda: state.tab == "finetune")
+    assert state.prefill is not None and state.prefill.learning_rate == job.spec["learning_rate"] / 2  # type: ignore[union-attr]
+    user.find(marker="do-rose").click()  # the checkpoint of this made-up job is empty, and that is said
+    await user.should_see("is no checkpoint, or no longer there", retries=PATIENT)
+
+
+async def test_a_run_without_findings_says_nothing(user: User, state: WindowState, jobs: dict[str, Job]) -> None:
+    await opened(user, state, jobs["support-qwen-r8"])
+    await until(lambda: any("support-qwen-r8" in str(label.text) for label in user.find(ui.label).elements))
+    await user.should_not_see("What it means")

@@ -83,7 +83,7 @@ class FinetuneForm(Form[FinetuneSpec]):
     """The fields of a `FinetuneSpec`; `report` is what the chosen data file holds, None while not known."""
 
     spec_type = FinetuneSpec
-    chosen = ("model", "data", "more_data", "evaluation_data", "overlay", "layout", "columns")
+    chosen = ("model", "data", "more_data", "evaluation_data", "overlay", "layout", "columns", "checkpoint")
     labels: ClassVar[dict[str, str]] = {
         "max_length": "Max length",
         "learning_rate": "Learning rate",
@@ -137,6 +137,7 @@ class FinetuneForm(Form[FinetuneSpec]):
         """Take over all settings of a spec; a report of other data is forgotten."""
         before = self.values["data"]
         super().from_spec(spec)
+        self.values["checkpoint"] = ""  # the form trains
         self._usual_rate = usual_learning_rate(spec.objective, spec.method)
         if before != self.values["data"]:
             self.report = None

@@ -60,7 +60,7 @@ class JobsTab:
         with ui.column().classes("w-full grow min-h-0 gap-0 no-wrap") as self.full:
             self.table = JobTable(_COLUMNS, self._choose, "w-full shrink-0 rule-b job-queue", order=in_queue_order)
             self.none = ui.label("No job fits the filter.").classes("c-3 px-4 py-2")
-            self.view = JobView(lambda: state.machine, self._run_again)
+            self.view = JobView(state, self._run_again)
         with ui.column().classes("w-full grow min-h-0 gap-4 p-4 no-wrap overflow-y-auto") as self.empty:
             self._draw_empty()
         self._show_jobs()

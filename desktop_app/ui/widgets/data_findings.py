@@ -8,12 +8,12 @@ from desktop_app.domain.data_report import Finding, FindingCode
 
 from .button import button
 
-_LOOKS = {
+LOOKS = {
     "problem": ("o_error_outline", "c-bad", "Problem"),
     "warning": ("o_warning_amber", "c-warn", "Warning"),
     "note": ("o_info", "c-3", "Note"),
 }
-_ORDER = list(_LOOKS)
+_ORDER = list(LOOKS)
 
 
 def data_findings(findings: Sequence[Finding], on_fix: Callable[[FindingCode], Awaitable[None]]) -> None:
@@ -27,7 +27,7 @@ def data_findings(findings: Sequence[Finding], on_fix: Callable[[FindingCode], A
 
 
 def _finding(finding: Finding, on_fix: Callable[[FindingCode], Awaitable[None]]) -> None:
-    icon, colour, name = _LOOKS[finding.severity]
+    icon, colour, name = LOOKS[finding.severity]
     with ui.row().classes("w-full gap-2.5 no-wrap items-start"):
         ui.icon(icon).classes(f"{colour} text-[18px] mt-px").props(f'role=img aria-label="{name}"')
         with ui.column().classes("gap-0.5 min-w-0 grow"):

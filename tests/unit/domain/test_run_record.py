@@ -1,7 +1,7 @@
 """What events add up to, also when a run goes on from a checkpoint."""
 
 from desktop_app.domain.event import Checkpoint, Failed, Metric, Notice, Paused, Progress, Resumed, Stage, Started
-from desktop_app.ui.run_record import RunRecord
+from desktop_app.domain.run_record import RunRecord
 
 
 def metric(step: int, **values: float) -> Metric:

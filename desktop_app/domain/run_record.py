@@ -7,7 +7,7 @@ repeats steps: the newer values replace the older ones.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from desktop_app.domain.event import (
+from .event import (
     AnyEvent,
     Cancelled,
     Checkpoint,
@@ -22,7 +22,7 @@ from desktop_app.domain.event import (
     Succeeded,
 )
 
-from .curve import Point
+Point = tuple[float, float]
 
 
 @dataclass(slots=True)
