@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import get_args
 
 from desktop_app import __version__
+from desktop_app.domain.export_spec import ExportForm
 from desktop_app.domain.finetune_spec import Layout
 from desktop_app.errors import AppError, error_kind
 
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(Layout),
         help="read a data file in this layout instead of finding it out",
     )
+    _export_arguments(_command(commands, "export", "export a result: whole model, GGUF, adapter; tried first", _export))
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     token = _command(commands, "token", "let programs use the API: list, create NAME, revoke NAME, on, off", _token)
     token.add_argument("action", choices=("list", "create", "revoke", "on", "off"))
@@ -97,6 +99,16 @@ def _command(
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.set_defaults(run=action)
     return parser
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="folder of a result or model, or the id of the job that made it")
+    parser.add_argument("output", metavar="FOLDER", help="new folder for it, for example on a USB stick")
+    parser.add_argument("--as", dest="form", default="", help=f"{', '.join(get_args(ExportForm))}; whole unless said")
+    parser.add_argument("--type", default="q4_k_m", help="of GGUF: q4_k_m unless said, q8_0, f16, …")
+    parser.add_argument("--dtype", default="auto", help="of a whole model: auto, bf16, fp16, fp32")
+    parser.add_argument("--shard-size-mb", type=int, default=4000, help="size of one weight file of a whole model")
+    parser.add_argument("--system", default="", help="system prompt for Ollama's Modelfile")
 
 
 def _job_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -141,6 +153,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from .inspection import inspect_path
 
     return inspect_path(arguments.path, arguments.layout, arguments.json)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from .export import export_result
+
+    return export_result(arguments)
 
 
 def _selftest(arguments: argparse.Namespace) -> int:

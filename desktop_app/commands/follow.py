@@ -35,8 +35,17 @@ def run_spec(spec_path: str, as_json: bool) -> int:
     Raises:
         AppError: the spec cannot be used; nothing was started.
     """
+    return run_to_end(read_spec(Path(spec_path)), as_json)
+
+
+def run_to_end(spec: JobSpec, as_json: bool) -> int:
+    """Hand in a job and follow it; return the exit code that its end deserves.
+
+    Raises:
+        AppError: the spec cannot be used; nothing was started.
+    """
     teller = _JsonLines() if as_json else _Terminal()
-    job_id = submit.submit(read_spec(Path(spec_path)))
+    job_id = submit.submit(spec)
     ahead = sum(folder.id != job_id for folder in unfinished_folders(jobs_dir()))
     if ahead:
         teller.say(f"Waits for {ahead} other job{'s' if ahead > 1 else ''}.")

@@ -30,6 +30,7 @@ from .run_again import run_again
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
+from .widgets.export_dialog import export_model
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 from .widgets.job_dot import job_dot
@@ -199,6 +200,10 @@ class JobDetail:
     async def _save(self, job: Job) -> None:
         with self._pane:
             await save_elsewhere(job, Path(job.result), self._problem.show)
+
+    async def _export(self, job: Job) -> None:
+        with self._pane:
+            await export_model(self._state, job.result)
 
     async def _delete(self, job: Job) -> None:
         with self._pane:

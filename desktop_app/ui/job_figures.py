@@ -55,7 +55,7 @@ _MAIN_FIGURES = (
     "adapter_bytes",
     "mean_relative_error",
 )
-_BYTES = {"bring_in": "Copied and checked", "download": "Downloaded"}
+_BYTES = {"bring_in": "Copied and checked", "download": "Downloaded", "export": "Copied and checked"}
 _PATHS = ("model", "data", "reference", "output")
 _UNITS = (("_bytes", size_text), ("_s", duration_text), ("_seconds", duration_text))
 

@@ -1,5 +1,7 @@
 """What came out of a job: where it lies, what was measured, what was verified."""
 
+from collections.abc import Callable
+
 from nicegui import app, run, ui
 
 from desktop_app.domain.event import Succeeded
@@ -11,16 +13,17 @@ from desktop_app.hardware.opener import reveal
 from .job_figures import Fact, label, summary_figures
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
+from .widgets.export_dialog import EXPORT_HINT, can_be_exported
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 
 
-def draw_result(job: Job, record: RunRecord) -> None:
+def draw_result(job: Job, record: RunRecord, on_export: Callable[[Job], object]) -> None:
     """Draw path, figures and checks of a job that succeeded; nothing for any other."""
     if not job.result:
         return
     with ui.column().classes("box w-full gap-3 p-3"):
-        draw_place(job.result, job.id)
+        draw_place(job.result, job.id, (lambda: on_export(job)) if can_be_exported(job) else None)
         main, others = summary_figures(job.summary)
         if main:
             with figure_row():
@@ -34,12 +37,14 @@ def draw_result(job: Job, record: RunRecord) -> None:
                 draw_facts(others)
 
 
-def draw_place(result: str, job_id: str = "") -> None:
-    """Draw the folder's path with the two things one does with a path."""
+def draw_place(result: str, job_id: str = "", on_export: Callable[[], object] | None = None) -> None:
+    """Draw the folder's path with what one does with it."""
     with ui.row().classes("w-full items-center gap-2 no-wrap"):
         ui.label("Result").classes("t-lead")
         hint(ui.label(result).classes("t-mono c-2 truncate min-w-0"), result)
         ui.space()
+        if on_export is not None:
+            hint(button("Export", "o_output", on_click=on_export), EXPORT_HINT)
         if job_id and app.native.main_window is None:  # the browser may be on another computer
             button("Download", "o_download", on_click=lambda: ui.navigate.to(f"/api/v1/jobs/{job_id}/result.zip"))
         button("Reveal", "o_folder_open", on_click=lambda: show_folder(result))

@@ -21,6 +21,7 @@ KIND_NAMES = {
     "bring_in": "Bring in",
     "download": "Download",
     "convert": "Convert",
+    "export": "Export",
 }
 _TRAINED = {
     "lora": "LoRA",

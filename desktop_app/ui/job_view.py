@@ -25,6 +25,7 @@ from .sample_answers import draw_samples
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
+from .widgets.export_dialog import export_model
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 from .widgets.job_dot import job_state
@@ -110,7 +111,11 @@ class JobView:
         self._once(self._buttons, (job.id, job.state, bool(record.checkpoints)), lambda: self._draw_buttons(job, feed))
         self._once(self._banner, (job.id, job.state, job.message), lambda: self._draw_banner(job, feed))
         self._once(self._state, (job.state,), lambda: None if job.state.is_terminal else job_state(job.state))
-        self._once(self._result, (job.id, job.result, record.end is not None), lambda: draw_result(job, record))
+        self._once(
+            self._result,
+            (job.id, job.result, record.end is not None),
+            lambda: draw_result(job, record, self._export),
+        )
         notices = tuple(notice.text for notice in record.notices)
         self._once(self._notices, (job.id, notices), lambda: _draw_notices(feed))
         answered = (len(record.samples), record.samples[-1:])
@@ -172,6 +177,10 @@ class JobView:
                 button(action.name, action.icon, on_click=lambda action=action: self._perform(action, job))
         if job.state.is_terminal:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
+
+    async def _export(self, job: Job) -> None:
+        with self._root:
+            await export_model(self._window, job.result)
 
     async def _perform(self, action: Action, job: Job) -> None:
         self._problem.clear()

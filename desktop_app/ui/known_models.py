@@ -19,7 +19,7 @@ from desktop_app.settings import Settings
 from desktop_app.storage.model_notes import ModelNotes
 
 _READ_TIMEOUT_S = 20.0
-_MAKING_KINDS = ("finetune", "quantize", "convert")
+_MAKING_KINDS = ("finetune", "quantize", "convert", "export")
 
 
 class KnownModels:

@@ -18,6 +18,7 @@ from desktop_app.library.model_removal import delete_places, places_of, rename_m
 
 from .model_filter import dependents, needing
 from .widgets.button import button
+from .widgets.export_dialog import export_model
 from .widgets.question import ask
 from .window_state import WindowState
 from .wording import size_text
@@ -77,6 +78,11 @@ async def convert(state: WindowState, facts: ModelFacts, told: Told) -> None:
         state.open_job(await run.io_bound(submit, ConvertSpec(model=facts.path)))
     except AppError as error:
         told(error)
+
+
+async def export(state: WindowState, facts: ModelFacts, told: Told) -> None:
+    """Ask in which form and to where, and hand in the job that exports it."""
+    await export_model(state, facts.path)
 
 
 async def rename(state: WindowState, facts: ModelFacts, told: Told) -> None:

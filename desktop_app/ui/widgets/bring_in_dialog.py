@@ -16,7 +16,7 @@ from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
-from .path_picker import pick_file, pick_folder
+from .path_picker import pick_file, pick_folder, typed_path
 
 _LOOK_TIMEOUT_S = 30.0
 
@@ -72,7 +72,7 @@ class _Form:
 
     async def look(self) -> None:
         """Read what stands at the source, and propose where it goes."""
-        source = _path_of(self.source.value)
+        source = typed_path(self.source.value)
         if self.facts is not None and self.facts.path == source:
             return
         self.problem.clear()
@@ -128,7 +128,7 @@ class _Form:
         if self.facts is None:
             return
         self.problem.clear()
-        target = _path_of(self.target.value)
+        target = typed_path(self.target.value)
         spec = BringInSpec(model=self.facts.path, output=target or None, move=bool(self.move.value))
         try:
             job_id = await run.io_bound(submit, spec)
@@ -138,17 +138,6 @@ class _Form:
         if target and Path(target).parent != paths.models_dir():
             self.state.models.watch(str(Path(target).parent))  # so that what comes there is listed
         self.dialog.submit(job_id)
-
-
-def _path_of(text: object) -> str:
-    """Understand a typed or pasted path, also as file managers give it: quoted, or as file:// address."""
-    path = str(text or "").strip().strip("'\"")
-    if path.startswith("file://"):
-        from urllib.parse import unquote
-        from urllib.request import url2pathname
-
-        path = url2pathname(unquote(path.removeprefix("file://")))
-    return str(Path(path).expanduser().absolute()) if path else ""
 
 
 def _line(facts: ModelFacts) -> str:

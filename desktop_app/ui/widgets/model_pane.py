@@ -10,7 +10,7 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.forms.quantize_form import quantize_refusal
-from desktop_app.ui.model_actions import ModelAction, convert, delete, rename, show_folder, verify
+from desktop_app.ui.model_actions import ModelAction, convert, delete, export, rename, show_folder, verify
 from desktop_app.ui.model_filter import dependents, sources
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.window_state import WindowState
@@ -21,7 +21,13 @@ from .hint import hint
 from .model_words import draw_words
 
 _MOST_DEPENDENTS = 8
-_KINDS = {"bring_in": "brought in", "download": "a download", "convert": "a conversion", "finetune": "a fine-tuning"}
+_KINDS = {
+    "bring_in": "brought in",
+    "download": "a download",
+    "convert": "a conversion",
+    "finetune": "a fine-tuning",
+    "export": "an export",
+}
 
 
 class ModelPane:
@@ -132,6 +138,8 @@ class ModelPane:
         icon_button("o_folder_open", "Show the folder", lambda: self._do(show_folder, facts))
         with icon_button("o_more_horiz", "More").mark("more-actions"), ui.menu():
             self._draw_item("Verify", "verify", lambda: self._do(verify, facts))
+            if facts.architecture:
+                self._draw_item("Export", "export", lambda: self._do(export, facts))
             if not made_by:
                 self._draw_item("Rename", "rename", lambda: self._do(rename, facts))
             if facts.path in self.state.settings.model_folders:

@@ -25,6 +25,17 @@ async def pick_file(title: str, suffixes: Sequence[str], start: str | Path = "")
     return await _pick(title, start, suffixes)
 
 
+def typed_path(text: object) -> str:
+    """Understand a typed or pasted path, also as file managers give it: quoted, or as file:// address."""
+    path = str(text or "").strip().strip("'\"")
+    if path.startswith("file://"):
+        from urllib.parse import unquote
+        from urllib.request import url2pathname
+
+        path = url2pathname(unquote(path.removeprefix("file://")))
+    return str(Path(path).expanduser().absolute()) if path else ""
+
+
 async def _pick(title: str, start: str | Path, suffixes: Sequence[str] | None) -> str | None:
     window = app.native.main_window
     if window is None:
