@@ -298,3 +298,15 @@ async def test_a_preset_is_saved_as_yaml_and_opened_again(user: User, chosen: Wi
     await until((tmp_path / "mine.yaml").is_file)
     assert "rank: 32" in (tmp_path / "mine.yaml").read_text()
     assert opened_preset(tmp_path / "mine.yaml")["rank"] == 32
+
+
+async def test_it_says_with_what_to_start_and_takes_it_over(user: User, chosen: WindowState, tmp_path: Path) -> None:
+    chosen.choose_data(make_chats(tmp_path / "more.jsonl", rows=60))
+    await chosen.look_at_machine()
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "For this computer and this data start with LoRA")
+    user.find(marker="use-start").click()
+    await until(lambda: chosen.finetune_form.values["epochs"] == "5")
+    assert chosen.finetune_form.values["keep_best"] is True
+    await user.should_not_see(marker="use-start")
+    assert chosen.finetune_form.to_spec().held_out == 0.1

@@ -6,9 +6,11 @@ What stands beside the form follows by itself: timers compare it with what the f
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nicegui import ui
 
+from desktop_app.domain.data_report import TokenStatistics
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.preset import PRESETS, Preset
@@ -34,6 +36,7 @@ from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
 from desktop_app.ui.widgets.save_spec import opened_preset, save_form
 from desktop_app.ui.widgets.start_bar import StartBar
+from desktop_app.ui.widgets.start_with import StartWith
 from desktop_app.ui.widgets.template_dialog import choose_template
 from desktop_app.ui.widgets.token_preview import TokenPreview
 from desktop_app.ui.window_state import WindowState
@@ -107,7 +110,9 @@ class _FinetuneTab:
                     self.controls.choice("method", WORDS)
                 self.method_note = ui.label().classes("t-small c-3")
             _clause("like")
-            self._draw_presets()
+            with ui.column().classes("gap-1 w-full"):
+                self._draw_presets()
+                self.start_with = StartWith(self._take_start)
             _clause("for", "pt-[25px]")  # beside the boxes, not beside their names
             simple_fields(self.controls)
             with ui.element("div").classes("contents").mark("advanced") as self.advanced:
@@ -145,6 +150,11 @@ class _FinetuneTab:
         self._follow()
         ui.notify(preset.sentence)
 
+    def _take_start(self, changes: dict[str, Any]) -> None:
+        self.form.take_preset(changes)
+        self.controls.show()
+        self._follow()
+
     async def _open_preset(self) -> None:
         picked = await pick_file("Choose a preset", (".yaml", ".yml"), self.state.settings.output_folder)
         if not picked:
@@ -176,6 +186,9 @@ class _FinetuneTab:
         self._show_choices()
         sample = state.machine[-1] if state.machine else None
         self.plan.look(self.form.draft(), self.form.facts, sample)
+        found = state.files.statistics.get(state.data)
+        counted = found[1] if found is not None and found[0].model == state.model else None
+        self.start_with.look(self.form, sample, counted if isinstance(counted, TokenStatistics) else None)
         self._show_figures()
         self._show_earlier()
         self._show_start()
