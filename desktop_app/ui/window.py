@@ -44,6 +44,17 @@ for (const kind of ['dragover', 'drop']) document.addEventListener(kind, (event)
   emitEvent('files_dropped');
 });
 </script>"""
+# Quasar gives the focus back where a dialog was opened only if it may fade away; ours are removed once answered.
+_FOCUS_AFTER_DIALOGS = """<script>
+(() => {
+  let last = null;
+  const isAsked = () => document.querySelector('.q-dialog') !== null;
+  document.addEventListener('focusin', (event) => { if (!isAsked()) last = event.target; });
+  new MutationObserver(() => {
+    if (document.activeElement === document.body && last?.isConnected && !isAsked()) last.focus();
+  }).observe(document.body, { childList: true });
+})();
+</script>"""
 _DROP_PATIENCE_S = 1.5
 _TABS_FOR_DROPS = ("models", "data")
 
@@ -55,6 +66,7 @@ def draw_window(state: WindowState, tabs: Sequence[Tab] = TABS) -> None:
     state.settings_changed.subscribe(lambda: dark.set_value(_DARK[state.settings.theme]))
     ui.add_body_html(_DIGIT_KEYS)
     ui.add_body_html(_DROPS)
+    ui.add_body_html(_FOCUS_AFTER_DIALOGS)
     _watch_drops(state)
     ui.on("tab_digit", lambda event: _choose_by_digit(state, tabs, event.args))
     with ui.element("div").classes("frame"):

@@ -60,6 +60,13 @@ def opened(browser: Any, address: str, size: str = "small", theme: str = "light"
     return page, complaints
 
 
+def choose_in_history(page: Any, name: str) -> None:
+    """Go to the history and click on a job."""
+    page.keyboard.press("Control+6")
+    page.get_by_label("Search the history").wait_for()
+    page.get_by_role("cell", name=name, exact=True).click()
+
+
 def test_every_tab_is_drawn_without_complaint_and_never_scrolls_sideways(browser: Any, address: str) -> None:
     for size in SIZES:
         page, complaints = opened(browser, address, size)
@@ -96,9 +103,31 @@ def test_focus_can_be_seen(browser: Any, address: str) -> None:
 
 def test_a_hint_goes_away_with_the_tab_it_was_on(browser: Any, address: str) -> None:
     page, _ = opened(browser, address, "large")
-    page.keyboard.press("Control+6")
-    page.get_by_text("support-qwen-r8", exact=True).locator("visible=true").click()
+    choose_in_history(page, "support-qwen-r8")
     page.get_by_role("button", name="Show in Jobs").click()
     playwright.expect(page.locator(".q-tab--active")).to_contain_text("Jobs", timeout=PATIENCE_MS)
     playwright.expect(page.locator(".q-tooltip")).to_have_count(0, timeout=PATIENCE_MS)
+    page.close()
+
+
+def test_a_question_is_answered_by_keyboard_alone(browser: Any, address: str) -> None:
+    page, _ = opened(browser, address, "large")
+    choose_in_history(page, "support-qwen-r8")
+    delete = page.get_by_role("button", name="Delete", exact=True).locator("visible=true")
+    question = page.locator(".q-dialog")
+    for answer in ("Escape", "Enter"):  # both keep the job: what the focus is on first does no harm
+        delete.focus()
+        page.keyboard.press("Enter")
+        keep = question.get_by_role("button", name="Keep it")
+        playwright.expect(keep).to_be_focused(timeout=PATIENCE_MS)
+        page.wait_for_timeout(1000)  # Quasar keeps the focus in a dialog from the end of its transition on
+        for _ in range(5):  # whichever way it goes, the focus is on nothing behind; body is the browser's own bar
+            where = page.evaluate("document.activeElement.outerHTML.slice(0, 300)")
+            assert page.evaluate("document.activeElement.matches('body, .q-dialog *')"), where
+            page.keyboard.press("Tab" if answer == "Escape" else "Shift+Tab")
+        keep.focus()
+        page.keyboard.press(answer)
+        playwright.expect(question).to_have_count(0, timeout=PATIENCE_MS)
+        playwright.expect(delete).to_be_focused(timeout=PATIENCE_MS)
+    playwright.expect(page.get_by_role("cell", name="support-qwen-r8", exact=True)).to_be_visible()
     page.close()
