@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="read a data file in this layout instead of finding it out",
     )
     _export_arguments(_command(commands, "export", "export a result: whole model, GGUF, adapter; tried first", _export))
+    _command(commands, "doctor", "say what a bug report needs to say about this computer; names no path", _doctor)
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     token = _command(commands, "token", "let programs use the API: list, create NAME, revoke NAME, on, off", _token)
     token.add_argument("action", choices=("list", "create", "revoke", "on", "off"))
@@ -159,6 +160,12 @@ def _export(arguments: argparse.Namespace) -> int:
     from .export import export_result
 
     return export_result(arguments)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import print_doctor
+
+    return print_doctor(arguments.json)
 
 
 def _selftest(arguments: argparse.Namespace) -> int:

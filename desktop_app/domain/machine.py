@@ -3,8 +3,19 @@
 from .value import Value
 
 
+class GpuProcess(Value):
+    """A program that holds memory of a GPU; `memory` in bytes, None where the driver keeps it to itself (Windows)."""
+
+    pid: int
+    name: str = ""
+    memory: int | None = None
+
+
 class Gpu(Value):
-    """One GPU. Memory in bytes, load 0 to 100 %, temperature in °C, power in W; None where it is not told."""
+    """One NVIDIA GPU. Memory in bytes, load 0 to 100 %, temperature in °C, power in W; None where it is not told.
+
+    `slowed_by` says in words why it runs slower than it could now; `capability` is CUDA's compute capability, as '8.9'.
+    """
 
     index: int
     name: str
@@ -13,7 +24,19 @@ class Gpu(Value):
     load: float | None = None
     temperature: float | None = None
     power: float | None = None
+    power_limit: float | None = None
     driver: str = ""
+    capability: str = ""
+    slowed_by: tuple[str, ...] = ()
+    processes: tuple[GpuProcess, ...] = ()
+
+
+class Battery(Value):
+    """The battery: charge 0 to 100 %, whether the charger is plugged in, seconds left on it if the system tells."""
+
+    charge: float
+    is_plugged: bool
+    left_s: int | None = None
 
 
 class MachineSample(Value):
@@ -30,3 +53,43 @@ class MachineSample(Value):
     gpus: tuple[Gpu, ...] = ()
     gpu_problem: str = ""
     process_memory: int | None = None
+    cpu_temperature: float | None = None
+    battery: Battery | None = None
+
+
+class OtherGpu(Value):
+    """A GPU that is not NVIDIA's; memory in bytes where the system tells it. `shares_memory`: it uses the RAM."""
+
+    name: str
+    maker: str
+    memory_total: int | None = None
+    shares_memory: bool = False
+
+
+class Volume(Value):
+    """A disk as the user knows it: where it is mounted, and its bytes."""
+
+    place: str
+    total: int
+    free: int
+
+
+class Ability(Value):
+    """Something this program can do with the right machine: what it needs, and whether that is here."""
+
+    name: str
+    needs: str
+    is_here: bool
+    finding: str
+
+
+class Machine(Value):
+    """What this computer is, beyond what changes from second to second."""
+
+    system: str
+    processor: str
+    cores: int
+    threads: int
+    volumes: tuple[Volume, ...] = ()
+    other_gpus: tuple[OtherGpu, ...] = ()
+    abilities: tuple[Ability, ...] = ()

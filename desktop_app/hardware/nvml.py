@@ -5,12 +5,16 @@ Every call may hang for as long as the driver does; the time limit is the caller
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from desktop_app.domain.machine import Gpu
+import psutil
 
+from desktop_app.domain.machine import Gpu, GpuProcess
+
+_T = TypeVar("_T")
 _RESTART = "Restart the computer."
 _REINSTALL = "Restart the computer; if that does not help, install the NVIDIA driver again."
 # NVML's return codes: what it means for the user, and what to do.
@@ -35,6 +39,14 @@ _SENTENCES = {
     999: ("The NVIDIA driver reports an unknown error.", _REINSTALL),
 }
 _LIBRARY_NOT_FOUND = 12
+# Bits of nvmlDeviceGetCurrentClocksEventReasons that mean a loss; idle clocks and settings of the user are none.
+_SLOWED_BY = {
+    0x4: "its power limit",
+    0x8: "a hardware slowdown: heat or power",
+    0x20: "its temperature",
+    0x40: "its temperature (set by the hardware)",
+    0x80: "the power supply (set by the hardware)",
+}
 # Errors that concern the GPU as a whole, not one reading that it does not offer.
 _SERIOUS = {1, 9, 10, 15, 16, 18, 28, 999}
 
@@ -97,23 +109,53 @@ def driver_is_installed() -> bool:
 def _gpu(pynvml: Any, index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    power_mw = _optional(pynvml, lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
+    power_mw = _optional(pynvml, lambda: float(pynvml.nvmlDeviceGetPowerUsage(handle)))
+    limit_mw = _optional(pynvml, lambda: float(pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)))
+    capability = _optional(pynvml, lambda: pynvml.nvmlDeviceGetCudaComputeCapability(handle))
+    reasons = _optional(pynvml, lambda: int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))) or 0
     return Gpu(
         index=index,
         name=_text(pynvml.nvmlDeviceGetName(handle)),
         memory_total=int(memory.total),
         memory_used=int(memory.used),
-        load=_optional(pynvml, lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu),
-        temperature=_optional(pynvml, lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
+        load=_optional(pynvml, lambda: float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)),
+        temperature=_optional(
+            pynvml, lambda: float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU))
+        ),
         power=None if power_mw is None else power_mw / 1000,
+        power_limit=None if limit_mw is None else limit_mw / 1000,
         driver=_text(pynvml.nvmlSystemGetDriverVersion()),
+        capability="" if capability is None else f"{capability[0]}.{capability[1]}",
+        slowed_by=tuple(words for bit, words in _SLOWED_BY.items() if reasons & bit),
+        processes=_processes(pynvml, handle),
     )
 
 
-def _optional(pynvml: Any, reading: Any) -> float | None:
+def _processes(pynvml: Any, handle: Any) -> tuple[GpuProcess, ...]:
+    """List who holds memory, for computing or for drawing, the largest first; a program that does both counts once."""
+    found: dict[int, GpuProcess] = {}
+    for ask in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses"):
+        for one in _optional(pynvml, lambda ask=ask: list(getattr(pynvml, ask)(handle))) or ():  # type: ignore[misc]
+            memory = one.usedGpuMemory
+            found[one.pid] = GpuProcess(
+                pid=one.pid, name=_name_of(one.pid), memory=None if memory is None else int(memory)
+            )
+    return tuple(sorted(found.values(), key=lambda one: (-(one.memory or 0), one.pid)))
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return str(psutil.Process(pid).name())
+    except psutil.Error:
+        return ""  # of another user or another container, or it has ended
+
+
+def _optional(pynvml: Any, reading: Callable[[], _T]) -> _T | None:
     """Take a reading that not every GPU offers."""
     try:
-        return float(reading())
+        return reading()
+    except AttributeError:  # a binding older than the question
+        return None
     except pynvml.NVMLError as error:
         if getattr(error, "value", 999) in _SERIOUS:
             raise

@@ -1,4 +1,4 @@
-"""One look at the computer: processor, memory, GPUs.
+"""One look at the computer: processor, memory, GPUs, battery.
 
 NVML is asked in a thread of its own, because a broken driver can hang for minutes: the caller waits once for
 a moment, and never again while that question is still open.
@@ -9,7 +9,7 @@ import time
 
 import psutil
 
-from desktop_app.domain.machine import MachineSample
+from desktop_app.domain.machine import Battery, MachineSample
 
 from .cuda_state import torch_cannot_use_gpu
 from .nvml import GpuReading, Nvml
@@ -35,9 +35,24 @@ def machine_sample() -> MachineSample:
         memory_used=memory.total - memory.available,
         gpus=reading.gpus,
         gpu_problem=reading.problem,
+        cpu_temperature=_cpu_temperature(),
+        battery=battery(),
     )
     unused = torch_cannot_use_gpu(sample)
     return sample.model_copy(update={"gpu_problem": unused}) if unused else sample
+
+
+def battery() -> Battery | None:
+    """Ask the battery; None where there is none or the system does not tell."""
+    try:
+        found = psutil.sensors_battery()
+    except (AttributeError, OSError, ValueError, RuntimeError):  # not on this system, or an odd driver
+        return None
+    if found is None:
+        return None
+    # A charger that is not told (None) counts as plugged in: a rule must not stop a job on a guess.
+    left_s = int(found.secsleft) if not found.power_plugged and found.secsleft > 0 else None
+    return Battery(charge=min(100.0, found.percent), is_plugged=found.power_plugged is not False, left_s=left_s)
 
 
 class GpuSensor:
@@ -82,5 +97,16 @@ class _CpuSensor:
         return min(100.0, max(0.0, percent))
 
 
+def _cpu_temperature() -> float | None:
+    """Return the processor's hottest sensor in °C, None where the system does not tell."""
+    try:
+        chips = psutil.sensors_temperatures()
+    except (AttributeError, OSError, ValueError):
+        return None
+    readings = [each.current for chip in _CPU_CHIPS for each in chips.get(chip, ()) if each.current]
+    return max(readings, default=None)
+
+
+_CPU_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "acpitz")
 _GPUS = GpuSensor()
 _CPU = _CpuSensor()

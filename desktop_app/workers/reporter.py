@@ -94,7 +94,7 @@ class Reporter:
         with self._lock:
             self._write_held()
         with self._folder.machine_file.open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write(sample.model_dump_json() + "\n")
+            stream.write(sample.model_dump_json(exclude={"gpus": {"__all__": {"processes"}}}) + "\n")
 
     def obey_signals(self) -> None:
         """Take the system's request to end (SIGTERM) for 'stop and save'; only for jobs that can save."""

@@ -66,3 +66,26 @@ def nvmlDeviceGetTemperature(handle: int, kind: int) -> int:
 
 def nvmlDeviceGetPowerUsage(handle: int) -> int:
     raise NVMLError(3)  # not supported: usual on laptops
+
+
+def nvmlDeviceGetEnforcedPowerLimit(handle: int) -> int:
+    return 115_000
+
+
+def nvmlDeviceGetCudaComputeCapability(handle: int) -> tuple[int, int]:
+    return 8, 9
+
+
+def nvmlDeviceGetCurrentClocksEventReasons(handle: int) -> int:
+    return int(os.environ.get("FAKE_NVML_REASONS", "1"))  # 1: idle, which is no loss
+
+
+def nvmlDeviceGetComputeRunningProcesses(handle: int) -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(pid=os.getpid(), usedGpuMemory=3 * 2**30),
+        SimpleNamespace(pid=2**22 + 1, usedGpuMemory=None),
+    ]
+
+
+def nvmlDeviceGetGraphicsRunningProcesses(handle: int) -> list[SimpleNamespace]:
+    return [SimpleNamespace(pid=os.getpid(), usedGpuMemory=3 * 2**30)]
