@@ -77,7 +77,9 @@ def without_places(text: str) -> str:
     for place in sorted(known, key=len, reverse=True):
         if len(place) > 1:
             text = text.replace(place, known[place])
-    return re.sub(r"(?<![\w<])(?:/(?:home|Users|root|media|mnt)/|[A-Za-z]:\\)[^\s'\",;)]*", "<path>", text)
+    start = r"(?:/(?:home|Users|root|media|mnt)/|[A-Za-z]:\\)"
+    text = re.sub(rf"(['\"]){start}[^'\"]*\1", r"\1<path>\1", text)  # in quotes it may hold spaces
+    return re.sub(rf"(?<![\w<]){start}[^\s'\",;)]*", "<path>", text)
 
 
 def _checked(name: str, check: Callable[[], tuple[str, bool]]) -> Finding:

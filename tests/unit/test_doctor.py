@@ -41,7 +41,12 @@ def test_no_path_and_no_name_is_in_it(tmp_path: Path, monkeypatch: pytest.Monkey
     private = tmp_path / "anna.mueller" / "thesis"
     monkeypatch.setenv("WHETSTONE_DATA_DIR", str(private))
     monkeypatch.setenv("HOME", str(tmp_path / "anna.mueller"))
-    spec = {"kind": "finetune", "model": "/home/anna.mueller/m", "data": "/home/anna.mueller/d.jsonl", "name": "secret"}
+    spec = {
+        "kind": "finetune",
+        "model": "/Users/anna.mueller/m",
+        "data": "/Users/anna.mueller/d.jsonl",
+        "name": "secret",
+    }
     create_job_folder(paths.jobs_dir(), "20260101-000000-secret-0000", parse_spec(spec))
     assert run_command(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)["findings"]
@@ -66,7 +71,7 @@ def test_a_broken_history_is_a_finding_and_ends_nothing(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "clean"),
     [
-        ("open '/home/eve/x y.txt' failed", "open '<path> y.txt' failed"),
+        ("open '/Users/eve/x y.txt' failed", "open '<path>' failed"),
         ("C:\\Users\\Eve\\model, then", "<path>, then"),
         ("/media/eve/stick: full", "<path> full"),
         ("4.5 GB/s and a/b", "4.5 GB/s and a/b"),
