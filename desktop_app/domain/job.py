@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from .bring_in_spec import BringInSpec
+from .bundle_spec import OpenBundleSpec
 from .download_spec import DownloadSpec
 from .export_spec import ExportSpec
 from .spec import JobSpec
 
 # Kinds whose half-done work is kept where the result will be, so that they can go on after a cancellation.
-KINDS_THAT_GO_ON = ("bring_in", "download")
+KINDS_THAT_GO_ON = ("bring_in", "download", "open_bundle")
 
 
 class JobState(StrEnum):
@@ -89,7 +90,9 @@ class Job:
 
 
 def subject_of(spec: JobSpec) -> str:
-    """Return what a job is about: the path of a model, or the repository that it comes from."""
+    """Return what a job is about: the path of a model or bundle, or the repository that it comes from."""
+    if isinstance(spec, OpenBundleSpec):
+        return spec.bundle
     return spec.repo if isinstance(spec, DownloadSpec) else spec.model
 
 
@@ -99,6 +102,8 @@ def job_name(spec: JobSpec) -> str:
         return spec.name
     if isinstance(spec, BringInSpec | DownloadSpec):
         return Path(subject_of(spec)).name
+    if isinstance(spec, OpenBundleSpec):
+        return Path(spec.bundle).stem
     method = getattr(spec, "method", spec.kind)
     if isinstance(spec, ExportSpec):
         method = spec.gguf_type if spec.form == "gguf" else spec.form

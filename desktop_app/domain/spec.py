@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from desktop_app.errors import SpecError
 
 from .bring_in_spec import BringInSpec
+from .bundle_spec import BundleSpec, OpenBundleSpec
 from .convert_spec import ConvertSpec
 from .download_spec import DownloadSpec
 from .evaluate_spec import EvaluateSpec
@@ -18,7 +19,7 @@ from .finetune_spec import FinetuneSpec
 from .quantize_spec import QuantizeSpec
 
 ComputingSpec = FinetuneSpec | QuantizeSpec | EvaluateSpec  # those that load a model and need memory for it
-AnySpec = ComputingSpec | BringInSpec | DownloadSpec | ConvertSpec | ExportSpec
+AnySpec = ComputingSpec | BringInSpec | DownloadSpec | ConvertSpec | ExportSpec | BundleSpec | OpenBundleSpec
 JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
 SPEC_TYPES: dict[str, type[AnySpec]] = {
     "finetune": FinetuneSpec,
@@ -28,6 +29,8 @@ SPEC_TYPES: dict[str, type[AnySpec]] = {
     "download": DownloadSpec,
     "convert": ConvertSpec,
     "export": ExportSpec,
+    "bundle": BundleSpec,
+    "open_bundle": OpenBundleSpec,
 }
 _ADAPTER: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 

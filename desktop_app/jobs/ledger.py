@@ -73,6 +73,8 @@ class Ledger:
         self.put(after_outcome(row, outcome))
         self._written.pop(row.id, None)
         self._next_progress.pop(row.id, None)
+        if row.kind == "open_bundle":
+            self._version = None  # it may have brought a job with it, which gets its row now
 
     def is_behind(self) -> bool:
         """Whether something is still to be written; False too when it was tried for a minute in vain."""

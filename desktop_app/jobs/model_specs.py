@@ -8,6 +8,7 @@ from pathlib import Path
 
 from desktop_app import paths
 from desktop_app.domain.bring_in_spec import BringInSpec
+from desktop_app.domain.bundle_spec import BundleSpec, OpenBundleSpec
 from desktop_app.domain.convert_spec import ConvertSpec
 from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.export_spec import TOO_LARGE, ExportSpec, export_bytes, possible_forms
@@ -16,18 +17,23 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import ModelError, SpecError, StorageError
 from desktop_app.hardware.disk import free_bytes, largest_file_bytes, refuse_too_large
-from desktop_app.library.model_folder import listed_facts, model_facts
+from desktop_app.job_folder import JobFolder
+from desktop_app.library.bundle import BundleReader
+from desktop_app.library.model_folder import check_model_folder, listed_facts, model_facts
 from desktop_app.settings import read_stored
 
-ModelJobSpec = BringInSpec | ConvertSpec | DownloadSpec | ExportSpec
+ModelJobSpec = BringInSpec | ConvertSpec | DownloadSpec | ExportSpec | BundleSpec | OpenBundleSpec
 
 
 def with_own_folder(spec: JobSpec) -> JobSpec:
     """Say where a model goes that is brought in without a place of its own: a new folder among our models."""
-    if not isinstance(spec, BringInSpec | DownloadSpec) or spec.output is not None:
+    if not isinstance(spec, BringInSpec | DownloadSpec | OpenBundleSpec) or spec.output is not None:
         return spec
     name = Path(spec.model).stem if isinstance(spec, BringInSpec) and Path(spec.model).is_file() else job_name(spec)
-    return spec.model_copy(update={"output": str(paths.models_dir() / paths.portable_name(spec.name or name))})
+    wanted = paths.models_dir() / paths.portable_name(spec.name or name)
+    if isinstance(spec, OpenBundleSpec):
+        wanted = paths.free_name(wanted)  # the same model may come along with several jobs
+    return spec.model_copy(update={"output": str(wanted)})
 
 
 def check_model_job(spec: ModelJobSpec) -> None:
@@ -41,11 +47,16 @@ def check_model_job(spec: ModelJobSpec) -> None:
     if isinstance(spec, DownloadSpec):
         refuse_offline(spec)
         return
+    if isinstance(spec, OpenBundleSpec):
+        BundleReader(Path(spec.bundle)).close()
+        return
     model = Path(spec.model)
     if not model.exists():
         raise SpecError(f"model: {model} does not exist.", "Is the disk or stick still there?", "model")
     if isinstance(spec, ExportSpec):
         _check_export(spec)
+    if isinstance(spec, BundleSpec):
+        _check_bundle(spec)
     if isinstance(spec, ConvertSpec) and not listed_facts(model).pickle:
         raise SpecError(
             f"model: {model} holds no weights in the old format.",
@@ -102,6 +113,19 @@ def _check_export(spec: ExportSpec) -> None:
             "Free some space, or choose another disk.",
         )
     refuse_too_large(Path(spec.output), "The largest file", room.largest_bytes, TOO_LARGE)
+
+
+def _check_bundle(spec: BundleSpec) -> None:
+    check_model_folder(Path(spec.model))
+    if not spec.job:
+        return
+    folder = JobFolder(paths.jobs_dir() / spec.job)
+    if Path(spec.job).name != spec.job or not folder.spec_file.is_file():
+        raise SpecError(f"job: there is no job {spec.job!r}.", "The command 'jobs' lists all of them.", "job")
+    if not folder.has_outcome:
+        raise SpecError(
+            f"job: {spec.job} has not ended.", "Cancel it first; its checkpoints stay, to go on from them there.", "job"
+        )
 
 
 def refuse_offline(spec: JobSpec) -> None:

@@ -27,7 +27,17 @@ from .less_memory import shrink
 from .model_specs import ModelJobSpec, check_model_job, refuse_offline, with_own_folder
 from .recovery import TRASH_PREFIX
 
-_PATH_FIELDS = ("model", "reference", "data", "more_data", "evaluation_data", "overlay", "checkpoint", "output")
+_PATH_FIELDS = (
+    "model",
+    "bundle",
+    "reference",
+    "data",
+    "more_data",
+    "evaluation_data",
+    "overlay",
+    "checkpoint",
+    "output",
+)
 
 
 def submit(spec: JobSpec) -> str:

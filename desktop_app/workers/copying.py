@@ -6,9 +6,12 @@ What was copied is written down after each file, so that a second attempt goes o
 import hashlib
 import json
 import os
+import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from desktop_app.durable_file import write_synced
 from desktop_app.errors import StorageError
@@ -16,17 +19,35 @@ from desktop_app.errors import StorageError
 from .byte_progress import ByteProgress
 
 JOURNAL = ".copied.json"
+# What reading raises: the disk, or a damaged zip file.
+_BROKEN = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 _BLOCK_BYTES = 4 * 1024 * 1024
+
+
+class SupportsWrite(Protocol):
+    """Where bytes can be written."""
+
+    def write(self, block: bytes, /) -> object:
+        """Take a block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file to copy: where it lies, its name in the copy (with slashes), its size and time of change."""
+    """A file to copy: where it lies, its name in the copy (with slashes), its size and time of change.
+
+    `sha256`: what it must be, '' if nobody says. `reading` opens it, where it is no file of its own.
+    """
 
     path: Path
     name: str
     size: int
     changed_ns: int
+    sha256: str = ""
+    reading: Callable[[], IO[bytes]] | None = None
+
+    def open(self) -> IO[bytes]:
+        """Open it for reading."""
+        return self.path.open("rb") if self.reading is None else self.reading()
 
 
 def copy_files(sources: list[Source], part: Path, progress: ByteProgress) -> dict[str, str]:
@@ -44,7 +65,7 @@ def copy_files(sources: list[Source], part: Path, progress: ByteProgress) -> dic
         target = part / source.name
         entry = journal.get(source.name)
         if entry is None or entry[:2] != [source.size, source.changed_ns] or not _has_size(target, source.size):
-            entry = [source.size, source.changed_ns, _copied(source, target, progress)]
+            entry = [source.size, source.changed_ns, copied(source, target, progress)]
             journal[source.name] = entry
             write_synced(part / JOURNAL, json.dumps(journal))
         else:
@@ -89,26 +110,39 @@ def file_digest(file: Path, progress: ByteProgress, from_disk: bool = False) -> 
     return digest.hexdigest()
 
 
-def _copied(source: Source, target: Path, progress: ByteProgress) -> str:
+def copied(source: Source, target: Path, progress: ByteProgress) -> str:
+    """Copy one file and return its SHA-256. Raises as `copy_files`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as writing:
+        digest = copied_into(source, writing, progress)
+        writing.flush()
+        os.fsync(writing.fileno())
+    return digest
+
+
+def copied_into(source: Source, writing: SupportsWrite, progress: ByteProgress) -> str:
+    """Copy one file into an open stream and return its SHA-256. Raises as `copy_files`."""
     digest = hashlib.sha256()
     count = 0
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        reading = source.path.open("rb")
-    except OSError as error:
+        reading = source.open()
+    except _BROKEN as error:
         raise _unreadable(source, error) from error
-    with reading, target.open("wb") as writing:
+    with reading:
         while block := _read(reading, source):
             digest.update(block)
             writing.write(block)
             count += len(block)
             progress.add(len(block))
-        writing.flush()
-        os.fsync(writing.fileno())
     if count != source.size:
         raise StorageError(
             f"{source.path} had {source.size:,} bytes and gave {count:,}: it changed while it was copied.",
             "Wait until nothing writes to it, then run this again.",
+        )
+    if source.sha256 and digest.hexdigest() != source.sha256:
+        raise StorageError(
+            f"{source.name} is damaged: its checksum is not the one that is listed.",
+            "Copy it again from where it was made, then run this again.",
         )
     return digest.hexdigest()
 
@@ -116,12 +150,14 @@ def _copied(source: Source, target: Path, progress: ByteProgress) -> str:
 def _read(stream: Any, source: Source) -> bytes:
     try:
         block: bytes = stream.read(_BLOCK_BYTES)
-    except OSError as error:
+    except _BROKEN as error:
         raise _unreadable(source, error) from error
     return block
 
 
-def _unreadable(source: Source, error: OSError) -> StorageError:
+def _unreadable(source: Source, error: Exception) -> StorageError:
+    if not isinstance(error, OSError):
+        return StorageError(f"{source.name} is damaged: {error}.", "Copy it again from where it was made.")
     return StorageError(
         f"{source.path} cannot be read: {error.strerror}.",
         "Was the disk or stick pulled out? Put it back and resume; what is copied already stays.",

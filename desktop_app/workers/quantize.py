@@ -28,8 +28,7 @@ from .quantized import Check, Checked, Maker
 from .reporter import Reporter
 
 # What goes along beside the weights and the config; licences by any spelling.
-_COMPANIONS = (
-    "generation_config.json",
+TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",
@@ -40,6 +39,7 @@ _COMPANIONS = (
     "chat_template.jinja",
     "chat_template.json",
 )
+_COMPANIONS = ("generation_config.json", *TOKENIZER_FILES)
 _LICENCE_WORDS = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING")
 _WEIGHTS = ("*.safetensors", "*.gguf", "*.onnx", "*.onnx.data")
 

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from desktop_app.domain.bring_in_spec import BringInSpec
+from desktop_app.domain.bundle_spec import BundleSpec, OpenBundleSpec
 from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.event import Cancelled, Failed, Started, Succeeded
@@ -105,6 +106,14 @@ def _work(spec: JobSpec, job: JobFolder, reporter: Reporter) -> Finished:
         from .export import export
 
         return export(spec, job, reporter)
+    if isinstance(spec, BundleSpec):
+        from .bundle import make_bundle
+
+        return make_bundle(spec, job, reporter)
+    if isinstance(spec, OpenBundleSpec):
+        from .open_bundle import open_bundle
+
+        return open_bundle(spec, job, reporter)
     from .convert import convert
 
     return convert(spec, job, reporter)
