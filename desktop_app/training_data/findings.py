@@ -116,8 +116,12 @@ class Findings:
     def _of_places(self) -> Iterable[Finding]:
         for code, places in self._places.items():
             severity, message, label = _WORDS[code]
-            said = message.format(count=_rows(places.count), kinds=" or ".join(sorted(self._kinds)))
-            fix = Fix(label=label.format(count=_rows(places.fixable)), rows=places.fixable) if places.fixable else None
+            said = message.format(count=rows_text(places.count), kinds=" or ".join(sorted(self._kinds)))
+            fix = (
+                Fix(label=label.format(count=rows_text(places.fixable)), rows=places.fixable)
+                if places.fixable
+                else None
+            )
             yield Finding(
                 code=code,
                 severity=severity,
@@ -135,10 +139,10 @@ class Findings:
         yield Finding(
             code="duplicates",
             severity="warning",
-            message=f"{_rows(count)} word for word like an earlier one; they weigh more in training.{more}",
+            message=f"{rows_text(count)} word for word like an earlier one; they weigh more in training.{more}",
             count=count,
             examples=tuple(self._unplaced(source, number, "repeats an earlier row") for source, number in places),
-            fix=Fix(label=f"Leave out {_rows(count)}", rows=count),
+            fix=Fix(label=f"Leave out {rows_text(count)}", rows=count),
         )
 
     def _same_answer(self) -> Iterable[Finding]:
@@ -149,7 +153,7 @@ class Findings:
         yield Finding(
             code="same_answer",
             severity="note" if is_short else "warning",
-            message=f"{_rows(count)} with the same answer: {answer[:80]!r}. The model will tend to give it always.",
+            message=f"{rows_text(count)} with the same answer: {answer[:80]!r}. The model will tend to give it always.",
             count=count,
             examples=(self._unplaced(source, number, "has that answer"),),
         )
@@ -194,7 +198,8 @@ def question_of(example: Example) -> int:
     return fingerprint([turn for turn in asked if turn.role != "system"])
 
 
-def _rows(count: int) -> str:
+def rows_text(count: int) -> str:
+    """Write a number of rows: 1 -> '1 row'."""
     return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 

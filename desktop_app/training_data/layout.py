@@ -93,7 +93,7 @@ def _mapped(layout: str, mapping: Mapping[str, str], columns: tuple[str, ...], f
     missing = [name for name in mapping.values() if name not in columns]
     if missing:
         raise DataError(f"{file_name} has no column {missing[0]!r}.", f"Its columns are {_listed(columns)}.")
-    named = _named_layout(set(mapping))
+    named = named_layout(set(mapping))
     if not named:
         raise DataError(
             "The mapping names no columns to learn from.",
@@ -108,8 +108,8 @@ def _mapped(layout: str, mapping: Mapping[str, str], columns: tuple[str, ...], f
     return FoundLayout(name=named, evidence=f"As you said: {said}.", columns=columns, mapping=dict(mapping))
 
 
-def _named_layout(parts: set[str]) -> str:
-    """Say which layout a mapping describes; '' if it lacks something."""
+def named_layout(parts: set[str]) -> str:
+    """Say which layout a mapping of these parts describes; '' if it lacks something."""
     if "text" in parts:
         return "text"
     if {"chosen", "rejected"} <= parts:

@@ -14,7 +14,7 @@ from desktop_app.errors import DataError
 
 from .example import Example
 from .examples import ADDED, examples_of
-from .findings import Findings, question_of
+from .findings import Findings, question_of, rows_text
 from .token_statistics import LengthCounts
 from .tokenization import Tokenization
 
@@ -158,16 +158,16 @@ class _Look:
             yield Finding(
                 code="answer_cut_away",
                 severity="warning",
-                message=f"{counts.without_answer:,} rows are left out in training: no answer remains within "
-                f"{counts.max_length:,} tokens.",
+                message=f"{rows_text(counts.without_answer)} {'is' if counts.without_answer == 1 else 'are'} left out "
+                f"in training: no answer remains within {counts.max_length:,} tokens.",
                 count=counts.without_answer,
             )
         if counts.without_end:
             yield Finding(
                 code="no_end_of_turn",
                 severity="warning",
-                message=f"In {counts.without_end:,} rows no token ends the answer; the model will not learn to stop. "
-                "Choose another chat template.",
+                message=f"In {rows_text(counts.without_end)} no token ends the answer; the model will not learn to "
+                "stop. Choose another chat template.",
                 count=counts.without_end,
             )
 

@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import Event, background_tasks, run
 
 from desktop_app.domain.data_choice import DataChoice, TokenChoice
-from desktop_app.domain.data_report import DataReport, TokenStatistics
+from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import Layout
 from desktop_app.errors import AppError, DataError
 from desktop_app.services.client import CallCancelled, Service
@@ -64,11 +64,12 @@ class KnownData:
         self.reports: dict[str, DataReport] = {}
         self.being_read: set[str] = set()
         self.reached = Reached()
-        self.statistics: dict[str, tuple[TokenChoice, TokenStatistics | AppError]] = {}
+        self.counted: dict[str, tuple[TokenChoice, DataReport | AppError]] = {}
         self.being_counted = ""
         self.changed = Event[[]]()
         self._stopped: set[str] = set()
         self._overlays: dict[str, str] = {}
+        self._more: dict[str, tuple[str, ...]] = {}
         self._evaluation: dict[str, str] = {}
 
     @property
@@ -87,6 +88,7 @@ class KnownData:
         self.settings.data_files = [path for path in self.settings.data_files if path != file]
         self.reports.pop(file, None)
         self.readings.pop(file, None)
+        self._more.pop(file, None)
         self.changed.emit()
 
     def reading(self, file: str) -> Reading:
@@ -97,8 +99,23 @@ class KnownData:
         """What the services and a job are told to read: the file in its reading, with the user's edits of its rows."""
         reading = self.reading(file)
         return DataChoice(
-            paths=(file,), layout=reading.layout, columns=reading.columns, overlay=self._overlays.get(file, "")
+            paths=(file, *self.more(file)),
+            layout=reading.layout,
+            columns=reading.columns,
+            overlay=self._overlays.get(file, ""),
         )
+
+    def more(self, file: str) -> tuple[str, ...]:
+        """Further files and folders that are read after a file, as one with it."""
+        return self._more.get(file, ())
+
+    def read_with(self, file: str, more: tuple[str, ...]) -> None:
+        """Say which further files belong to a file from now on; others than before need another look."""
+        others = tuple(path for path in dict.fromkeys(more) if path != file)
+        if others != self.more(file):
+            self._more[file] = others
+            self.reports.pop(file, None)
+            self.need(file)
 
     def read_as(self, file: str, layout: Layout, columns: dict[str, str]) -> None:
         """Say how a file is to be read from now on; another way than before needs another look."""
@@ -130,7 +147,7 @@ class KnownData:
         self.readings[file] = reading or self.reading(file)
         evaluation = self._evaluation.get(file, "")
         self.reports.pop(file, None)
-        self.statistics.pop(file, None)
+        self.counted.pop(file, None)
         self.reached = Reached()
         self.being_read.add(file)
         self.changed.emit()
@@ -161,21 +178,24 @@ class KnownData:
             background_tasks.create(self.read(file), name=f"read {file}")
 
     async def count_tokens(self, file: str, tokens: TokenChoice) -> None:
-        """Count what the rows of a file are in tokens; the answer, or why there is none, stands in `statistics`."""
+        """Count what the rows of a file are in tokens; the report with that, or why there is none, is in `counted`."""
         if self.being_counted or file in self.being_read:
             return
         self.being_counted, self.reached = file, Reached()
         self.changed.emit()
-        found: TokenStatistics | AppError | None
+        found: DataReport | AppError | None
+        data, evaluation = _plain(self.choice(file)), self._evaluation.get(file, "")
         try:
-            answer = await run.io_bound(self.call, "data_report", data=_plain(self.choice(file)), tokens=_plain(tokens))
-            found = None if answer is None else DataReport.model_validate(answer).statistics
+            answer = await run.io_bound(
+                self.call, "data_report", data=data, tokens=_plain(tokens), evaluation=evaluation
+            )
+            found = None if answer is None else DataReport.model_validate(answer)
         except CallCancelled:
             found = None
         except AppError as error:
             found = error
         if found is not None:
-            self.statistics[file] = (tokens, found)
+            self.counted[file] = (tokens, found)
         self.being_counted = ""
         self.changed.emit()
 

@@ -14,6 +14,8 @@ LAYOUTS = {
     "sharegpt": "ShareGPT",
     "alpaca": "Alpaca",
     "prompt_completion": "prompt and completion",
+    "preference": "preference pairs",
+    "kto": "answers marked good or bad",
     "columns": "questions and answers",
     "text": "plain text",
 }

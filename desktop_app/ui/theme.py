@@ -224,6 +224,7 @@ METERS = """
   .q-dialog__backdrop { background: rgb(0 0 0 / .35) }
   .q-notifications__list--bottom { bottom: 28px }  /* above the status strip */
   .q-notification { background: var(--ink); color: var(--page); border-radius: 8px; min-height: 36px; box-shadow: var(--pop-shadow); font-size: 13px }
+  .q-notification__content { color: var(--page) }  /* Quasar says white, with more weight, on the box itself */
   .q-skeleton { background: var(--line); border-radius: 4px }
   .q-tooltip { background: var(--ink); color: var(--page); font-size: 12px; border-radius: 6px }
 """

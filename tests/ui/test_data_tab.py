@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nicegui.testing import User
 
+from desktop_app.domain.data_report import DataReport
 from desktop_app.ui.window_state import WindowState
 from tests.ui.patience import until
 from tests.ui.tab_bench import choose, make_chats, make_model, open_tab, pick, sees
@@ -46,7 +47,7 @@ async def test_columns_without_a_known_layout_can_be_chosen(user: User, state: W
     state.choose_data(str(file))
     await open_tab(user, state, "data")
     await sees(user, "odd.csv has no column that can be learned from")
-    await sees(user, "Choose the columns of question and answer, or one of plain text.")
+    await sees(user, "Choose the columns of question and answer, of a better and a worse answer")
     choose(user, "column-prompt", "a")
     choose(user, "column-completion", "c")
     await sees(user, "Bad rows")
@@ -153,7 +154,7 @@ async def test_tokens_are_counted_and_shown_for_the_chosen_model(
     await sees(user, "Choose a model to see how long the rows are")
     state.choose_model(model)
     await sees(user, "In tokens of model")
-    await until(lambda: file in state.files.statistics)
+    await until(lambda: file in state.files.counted)
     await sees(user, "Median")
     choose(user, "data-view", "rows")
     await sees(user, "Rows 1 to 20")
@@ -191,3 +192,49 @@ async def test_a_folder_of_files_is_one_choice(user: User, state: WindowState, t
     report = state.files.reports[str(folder)]
     assert (report.rows, [Path(source.path).name for source in report.sources]) == (10, ["one.jsonl", "two.jsonl"])
     await sees(user, "two.jsonl")
+
+
+async def test_another_file_is_read_with_it_and_taken_away_again(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    first, second = make_chats(tmp_path / "one.jsonl", rows=5), make_chats(tmp_path / "two.jsonl", rows=7)
+    state.choose_data(first)
+    await open_tab(user, state, "data")
+    await until(lambda: first in state.files.reports)
+    user.find(marker="add-file").click()
+    await pick(user, second)
+    await until(lambda: (report := state.files.reports.get(first)) is not None and report.rows == 12)
+    await sees(user, "7 rows")
+    assert state.files.choice(first).paths == (first, second)
+    user.find(marker="without-two.jsonl").click()
+    await until(lambda: (report := state.files.reports.get(first)) is not None and report.rows == 5)
+    assert Path(second).is_file()
+
+
+async def test_columns_of_pairs_with_other_names_can_be_chosen(user: User, state: WindowState, tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text("a,b,c\nred,blue,green\nx,y,z\n")
+    state.choose_data(str(file))
+    await open_tab(user, state, "data")
+    await sees(user, "odd.csv has no column that can be learned from")
+    for part, column in (("prompt", "a"), ("chosen", "b"), ("rejected", "c")):
+        choose(user, f"column-{part}", column)
+    await until(lambda: (report := state.files.reports.get(str(file))) is not None and report.layout == "preference")
+    await sees(user, "As you said: prompt = 'a', chosen = 'b', rejected = 'c'")
+
+
+async def test_answers_without_an_end_are_told_with_the_tokens(user: User, state: WindowState, tmp_path: Path) -> None:
+    file, model = make_chats(tmp_path / "chats.jsonl"), Path(make_model(tmp_path / "model"))
+    (model / "chat_template.jinja").write_text(
+        "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
+    )
+    state.choose_data(file)
+    state.choose_model(str(model))
+    await open_tab(user, state, "data")
+    await sees(user, "In 20 rows no token ends the answer; the model will not learn to stop.")
+    await until(lambda: file in state.files.counted)
+    answer = state.files.counted[file][1]
+    assert isinstance(answer, DataReport) and answer.statistics is not None
+    state.finetune_form.values.update(model=str(model), data=file, chat_template="chatml")
+    state.tab = "data"
+    await user.should_not_see("no token ends the answer", retries=100)

@@ -252,6 +252,15 @@ async def test_another_file_to_measure_on_is_compared_with_the_data(
     ]
     draft = state.finetune_form.draft()
     assert draft is not None and draft.evaluation_data == other
+    # Other data is compared too, and files that are read together are trained together.
+    more = make_chats(tmp_path / "more, of it.jsonl", rows=3)
+    state.files.add(more)
+    state.files.read_with(more, (data,))
+    state.choose_data(more)
+    await until(lambda: (report := state.files.reports.get(more)) is not None and report.findings)
+    draft = state.finetune_form.draft()
+    assert draft is not None and (draft.data, draft.more_data) == (more, (data,))
+    assert "overlap" in [finding.code for finding in state.files.reports[more].findings]
 
 
 async def test_ready_settings_and_the_usual_rate_of_a_method(user: User, chosen: WindowState) -> None:

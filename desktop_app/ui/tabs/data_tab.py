@@ -10,7 +10,8 @@ from nicegui import background_tasks, run, ui
 from nicegui.events import ValueChangeEventArguments
 
 from desktop_app.domain.data_choice import TokenChoice
-from desktop_app.domain.data_report import DataReport, FindingCode, TokenStatistics
+from desktop_app.domain.data_report import DataReport, FindingCode
+from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
 from desktop_app.paths import demo_data, free_name
@@ -19,6 +20,7 @@ from desktop_app.ui.widgets.banner import error_banner
 from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.conversation import bad_row_list
 from desktop_app.ui.widgets.data_findings import data_findings
+from desktop_app.ui.widgets.data_sources import data_sources
 from desktop_app.ui.widgets.empty_state import empty_state
 from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.hint import hint
@@ -47,7 +49,8 @@ class _DataTab:
         self._shown: object = None
         self._recent: object = None
         self._view = "report"
-        self._counted: set[tuple[str, str]] = set()  # counted without being asked: once each
+        self._counted: tuple[DataReport, TokenChoice] | None = None  # counted last without being asked
+        self._now: TokenChoice | None = None  # how rows become tokens now; None while no model is chosen
         self._rows: RowBrowser | None = None
         self._bar: ui.linear_progress | None = None
         self.root = ui.context.slot.parent
@@ -87,8 +90,10 @@ class _DataTab:
         state, files = self.state, self.files
         file = state.data
         report, is_busy = files.reports.get(file), file in files.being_read
-        counted, is_counting = files.statistics.get(file), files.being_counted == file
-        parts = (report, is_busy, files.reading(file), counted, is_counting, state.model)
+        if state.tab == "data" or state.model != (self._now.model if self._now else ""):
+            self._now = self._tokens()  # not while the form is typed into: each letter would count anew
+        counted, is_counting = files.counted.get(file), files.being_counted == file
+        parts = (report, is_busy, files.reading(file), files.more(file), counted, is_counting, self._now)
         wanted = (file, *parts, tuple(files.paths), self._view)
         if self._bar is not None and (is_busy or is_counting):
             self._bar.set_value(files.reached.done / files.reached.total if files.reached.total else 0)
@@ -120,6 +125,8 @@ class _DataTab:
             with ui.column().classes("gap-0 min-w-0 grow"):
                 ui.label(Path(file).name).classes("t-lead truncate w-full")
                 hint(ui.label(file).classes("t-small c-3 truncate w-full"), file)
+            add = icon_button("o_add", "Read another file together with it", lambda: self._add(file))
+            add.mark("add-file")
             icon_button("o_folder_open", "Show the file in its folder", lambda: self._reveal(file))
             icon_button("o_refresh", "Read the file again", lambda: self.files.read(file))
         if is_busy:
@@ -165,10 +172,12 @@ class _DataTab:
             self._rows = RowBrowser(self.files, file, report, self._tokens)
             background_tasks.create(self._rows.show(start), name=f"rows of {file}")
             return
-        if len(report.sources) > 1:
-            _source_list(report)
+        more = self.files.more(file)
+        data_sources(
+            report, more, lambda path: self.files.read_with(file, tuple(each for each in more if each != path))
+        )
         self._draw_mapping(file, report)
-        data_findings(report.findings, lambda code: self._fix(file, code))
+        data_findings(self._told(file, report).findings, lambda code: self._fix(file, code))
         self._draw_tokens(file, report)
         if report.bad_rows:
             bad_row_list(report)
@@ -178,7 +187,7 @@ class _DataTab:
 
     def _draw_tokens(self, file: str, report: DataReport) -> None:
         """Count by itself where that takes a moment, else offer it; what was counted for other settings is old."""
-        tokens, counted = self._tokens(), self.files.statistics.get(file)
+        tokens, counted = self._now, self.files.counted.get(file)
         with ui.column().classes("w-full gap-3 rule-t pt-4").mark("token-statistics"):
             model = "" if tokens is None else f" of {Path(tokens.model).name}"
             ui.label(f"In tokens{model}").classes("t-lead break-words")
@@ -195,25 +204,28 @@ class _DataTab:
                 )
             elif counted is not None and isinstance(counted[1], AppError):
                 error_banner(counted[1].message, counted[1].hint, {"Count again": lambda: self._count(file)})
-            elif counted is not None and counted[0] == tokens and isinstance(counted[1], TokenStatistics):
-                token_statistics(counted[1])
+            elif (found := self._told(file, report).statistics) is not None:
+                token_statistics(found)
             else:
                 count_offer(
                     f"Not counted yet for {Path(tokens.model).name}.", "Count tokens", lambda: self._count(file)
                 )
                 if report.complete and report.size_bytes <= _COUNT_AT_ONCE_BYTES:
-                    self._count_once(file, tokens)
+                    self._count_once(file, report, tokens)
 
     def _draw_export(self, file: str, report: DataReport) -> None:
         with button("Export", kind="quiet").props("icon-right=o_expand_more"), ui.menu():
             rows = ui.menu_item("Rows as they will be trained (JSONL)", lambda: self._export(file, None))
             rows.mark("export-rows")
+            whole = self._told(file, report)
             for suffix, name in ((".md", "Markdown"), (".csv", "CSV"), (".json", "JSON")):
-                told = ui.menu_item(f"This report ({name})", lambda suffix=suffix: self._export(file, report, suffix))
+                told = ui.menu_item(f"This report ({name})", lambda suffix=suffix: self._export(file, whole, suffix))
                 told.mark(f"export-report{suffix}")
 
     def _ways_on(self, file: str, report: DataReport) -> dict[str, Callable[..., object]]:
         ways: dict[str, Callable[..., object]] = {"Choose another file": self._pick}
+        if self.files.more(file):
+            ways["Read it alone"] = lambda: self.files.read_with(file, ())
         if self.files.choice(file).overlay:
             ways["Discard the edits"] = lambda: self._discard_edits(file)
         return ways
@@ -226,18 +238,21 @@ class _DataTab:
         """How rows become tokens by what stands in the fine-tuning form; None while no model is chosen."""
         if not self.state.model:
             return None
-        draft = self.state.finetune_form.draft()
-        plain = TokenChoice(model=self.state.model)
-        return plain if draft is None else TokenChoice.of(draft).model_copy(update={"model": self.state.model})
+        draft = self.state.finetune_form.draft() or FinetuneSpec(model=self.state.model, data=self.state.data)
+        return TokenChoice.of(draft).model_copy(update={"model": self.state.model})
+
+    def _told(self, file: str, report: DataReport) -> DataReport:
+        """The report with what was counted in tokens, if that was counted for what stands in the form now."""
+        tokens, counted = self.files.counted.get(file, (None, None))
+        return counted if isinstance(counted, DataReport) and tokens == self._now else report
 
     async def _count(self, file: str) -> None:
-        if (tokens := self._tokens()) is not None:
-            await self.files.count_tokens(file, tokens)
+        if self._now is not None:
+            await self.files.count_tokens(file, self._now)
 
-    def _count_once(self, file: str, tokens: TokenChoice) -> None:
-        key = (file, tokens.model_dump_json())
-        if key not in self._counted:
-            self._counted.add(key)
+    def _count_once(self, file: str, report: DataReport, tokens: TokenChoice) -> None:
+        if self._counted is None or self._counted[0] is not report or self._counted[1] != tokens:
+            self._counted = (report, tokens)
             background_tasks.create(self.files.count_tokens(file, tokens), name=f"count tokens of {file}")
 
     def _choose_model(self) -> None:
@@ -312,6 +327,11 @@ class _DataTab:
         if picked:
             self._take(picked)
 
+    async def _add(self, file: str) -> None:
+        picked = await pick_file("Choose a file to read together with it", DATA_SUFFIXES, str(Path(file).parent))
+        if picked:
+            self.files.read_with(file, (*self.files.more(file), picked))
+
     async def _pick_folder(self) -> None:
         picked = await pick_folder("Choose a folder with data files", str(Path(self.state.data).parent))
         if picked:
@@ -322,18 +342,6 @@ class _DataTab:
             await run.io_bound(reveal, Path(file))
         except AppError as error:
             ui.notify(error.message)
-
-
-def _source_list(report: DataReport) -> None:
-    with ui.column().classes("w-full gap-0 rule-t pt-4 max-h-[180px] overflow-y-auto no-wrap"):
-        for source in report.sources:
-            with ui.row().classes("w-full gap-3 no-wrap items-baseline"):
-                hint(ui.label(Path(source.path).name).classes("grow truncate"), source.path)
-                if source.problem:
-                    ui.label(source.problem).classes("c-bad truncate")
-                else:
-                    bad = f", {source.bad_rows:,} bad" if source.bad_rows else ""
-                    ui.label(f"{source.rows:,} rows{bad}").classes("c-3 whitespace-nowrap")
 
 
 def _edits(report: DataReport) -> str:

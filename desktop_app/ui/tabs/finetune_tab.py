@@ -10,7 +10,7 @@ from typing import Any
 
 from nicegui import ui
 
-from desktop_app.domain.data_report import TokenStatistics
+from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.preset import PRESETS, Preset
@@ -179,6 +179,8 @@ class _FinetuneTab:
         reading = state.files.reading(state.data)
         values["layout"], values["columns"] = reading.layout, reading.columns
         values["overlay"] = state.files.choice(state.data).overlay or None if state.data else None
+        values["more_data"] = self.form.fields["more_data"].shown(state.files.more(state.data))
+        state.files.compare_with(state.data, values["evaluation_data"] or "")
         self.form.facts = state.models.facts.get(state.model)
         self.form.report = state.files.reports.get(state.data)
         state.models.need(state.model)
@@ -186,9 +188,10 @@ class _FinetuneTab:
         self._show_choices()
         sample = state.machine[-1] if state.machine else None
         self.plan.look(self.form.draft(), self.form.facts, sample)
-        found = state.files.statistics.get(state.data)
-        counted = found[1] if found is not None and found[0].model == state.model else None
-        self.start_with.look(self.form, sample, counted if isinstance(counted, TokenStatistics) else None)
+        tokens, counted = state.files.counted.get(state.data, (None, None))
+        is_of_model = tokens is not None and tokens.model == state.model
+        known = counted.statistics if is_of_model and isinstance(counted, DataReport) else None
+        self.start_with.look(self.form, sample, known)
         self._show_figures()
         self._show_earlier()
         self._show_start()
@@ -266,6 +269,7 @@ class _FinetuneTab:
         if isinstance(spec, FinetuneSpec):
             self.state.prefill = None  # once: a page that is loaded again keeps what was typed since
             self.state.files.read_as(spec.data, spec.layout, spec.columns)
+            self.state.files.read_with(spec.data, spec.more_data)
             self.form.from_spec(spec)
             self.controls.show()
             self._follow()
@@ -303,7 +307,6 @@ class _FinetuneTab:
         """Measure on another file, and look whether it asks what the training data asks too."""
         file = "" if path == _HELD_OUT else path
         self.form.values["evaluation_data"] = file or None
-        self.state.files.compare_with(self.state.data, file)
         self._follow()
 
     async def _pick_evaluation(self) -> None:

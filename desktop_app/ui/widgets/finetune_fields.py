@@ -56,6 +56,9 @@ WORDS = {
 _EMPTY = {
     "max_steps": "no limit",
     "max_rows": "all",
+    "max_bad_rows": "any number",
+    "split_seed": "the seed above",
+    "shuffle_seed": "the seed above",
     "threads": "all but one",
     "eval_steps": "automatic",
     "save_steps": "automatic",

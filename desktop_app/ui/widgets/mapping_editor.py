@@ -5,14 +5,24 @@ from collections.abc import Awaitable, Callable
 from nicegui import ui
 
 from desktop_app.domain.data_report import DataReport
+from desktop_app.training_data.layout import named_layout
 from desktop_app.ui.known_data import Reading
 from desktop_app.ui.summary import LAYOUTS, layout_text
 
-_PARTS = {"prompt": "Question", "completion": "Answer", "system": "System prompt", "text": "Plain text"}
+_PARTS = {
+    "prompt": "Question",
+    "completion": "Answer",
+    "chosen": "Better answer",
+    "rejected": "Worse answer",
+    "messages": "Conversation",
+    "label": "Good or bad",
+    "system": "System prompt",
+    "text": "Plain text",
+}
 
 
 class MappingEditor:
-    """Reads the file anew as soon as a choice is complete: question and answer, or plain text."""
+    """Reads the file anew as soon as a choice is complete, such as question and answer."""
 
     def __init__(self, report: DataReport, reading: Reading, on_change: Callable[[Reading], Awaitable[None]]) -> None:
         self.report = report
@@ -37,9 +47,10 @@ class MappingEditor:
             self.columns = ui.element("div").classes("grid w-full grid-cols-2 gap-3")
             with self.columns:
                 self.selects = {part: self._column_choice(part, reading) for part in _PARTS}
-            self.note = ui.label("Choose the columns of question and answer, or one of plain text.").classes(
-                "t-small c-2"
-            )
+            self.note = ui.label(
+                "Choose the columns of question and answer, of a better and a worse answer, or one with conversations "
+                "or plain text."
+            ).classes("t-small c-2")
         self._show_columns()
 
     def _column_choice(self, part: str, reading: Reading) -> ui.select:
@@ -57,7 +68,7 @@ class MappingEditor:
     def _show_columns(self) -> None:
         is_mapped = self.layout.value == "columns"
         self.columns.set_visibility(is_mapped)
-        missing = is_mapped and not self._is_complete(self._chosen())
+        missing = is_mapped and not _is_complete(self._chosen())
         self.note.set_visibility(missing)
 
     async def _choose_layout(self) -> None:
@@ -70,13 +81,12 @@ class MappingEditor:
     async def _choose_column(self) -> None:
         chosen = self._chosen()
         self._show_columns()
-        if self._is_complete(chosen):
+        if _is_complete(chosen):
             await self.on_change(Reading(layout="columns", columns=chosen))
 
     def _chosen(self) -> dict[str, str]:
         return {part: str(select.value) for part, select in self.selects.items() if select.value}
 
-    def _is_complete(self, chosen: dict[str, str]) -> bool:
-        if "text" in chosen:
-            return len(chosen) == 1
-        return "prompt" in chosen and "completion" in chosen
+
+def _is_complete(chosen: dict[str, str]) -> bool:
+    return set(chosen) == {"text"} if "text" in chosen else bool(named_layout(set(chosen)))

@@ -89,9 +89,12 @@ class ModelPane:
         lines: list[tuple[str, str, str, Callable[[], object] | None]] = []
         origin = facts.origin
         for path in sources(facts):
-            title = "Made from" if origin and origin.source == path else "Belongs to"
+            title = "Belongs to"
+            if origin and origin.source == path:
+                title = "From" if origin.kind in ("bring_in", "download") else "Made from"
             known = self.state.models.facts.get(path)
-            lines.append((title, known.name if known else Path(path).name or path, path, self._way_to(path)))
+            name = Path(path).name if Path(path).is_absolute() else path  # else a name on the hub, with its owner
+            lines.append((title, known.name if known else name or path, path, self._way_to(path)))
         if origin is not None:
             job = self.state.job(origin.job) if origin.job else None
             name = made_by or (job.name if job else _KINDS.get(origin.kind, origin.kind))

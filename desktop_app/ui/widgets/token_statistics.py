@@ -67,9 +67,6 @@ def _sentences(found: TokenStatistics) -> list[str]:
             f"{rows} longer than {found.max_length:,} tokens and cut there ({_percent(found.cut_share)}); "
             f"{found.cut_tokens:,} tokens are never read."
         )
-    if found.without_answer:
-        rows = f"{found.without_answer:,} rows lose" if found.without_answer > 1 else "1 row loses"
-        told.append(f"{rows} the whole answer by that: the model learns nothing from them.")
     if found.refused:
         told.append(f"The chat template refuses {found.refused:,} {'row' if found.refused == 1 else 'rows'}.")
     return told

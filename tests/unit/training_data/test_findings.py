@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from desktop_app.domain.data_choice import DataChoice, RowEdit
+from desktop_app.domain.data_choice import DataChoice, RowEdit, TokenChoice
 from desktop_app.domain.data_report import DataReport, Finding
 from desktop_app.errors import DataError, StorageError
 from desktop_app.training_data.examples import examples_of
 from desktop_app.training_data.mending import edits_for
 from desktop_app.training_data.overlay import Overlay, overlay_path, read_overlay, write_overlay
 from desktop_app.training_data.report import data_report
+from tests.fakes.tiny_tokenizer import CHATML, write_tokenizer
 
 
 def _write(file: Path, rows: list[Any]) -> DataChoice:
@@ -161,3 +162,24 @@ def test_taking_every_edit_back_removes_the_overlay(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be kept beside the data"):
         overlay.apply([RowEdit(action="add", row={"text": "a"})], tmp_path)
         write_overlay(tmp_path / "none" / "a.edits", overlay)
+
+
+_NO_END = (
+    "{% for message in messages %}{{ message['role'] + ': ' }}{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ message['content'] }}{% endgeneration %}{% else %}{{ message['content'] }}{% endif %}"
+    "{{ '\\n' }}{% endfor %}"
+)
+
+
+def test_answers_that_nothing_ends_and_answers_that_are_cut_away_are_told(tmp_path: Path) -> None:
+    data = _write(
+        tmp_path / "a.jsonl", [*(_qa(number) for number in range(8)), {"prompt": "why " * 200, "completion": "yes"}]
+    )
+    for name, source, codes in (
+        ("endless", _NO_END, {"no_end_of_turn": 8, "answer_cut_away": 1}),
+        ("ending", CHATML, {"answer_cut_away": 1}),
+    ):
+        tokens = TokenChoice(model=str(write_tokenizer(tmp_path / name, source)), max_length=128)
+        found = _found(data_report(data, tokens))
+        assert {code: finding.count for code, finding in found.items()} == codes
+    assert found["answer_cut_away"].message.startswith("1 row is left out in training")
