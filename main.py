@@ -17,6 +17,10 @@ def main() -> int:
         from desktop_app.workers.run import run_worker
 
         return run_worker(arguments[1])
+    if role == "--launch":
+        from desktop_app.workers.launch import launch_workers
+
+        return launch_workers(arguments[1])
     if role == "--supervise":
         from desktop_app.jobs.supervisor import run_supervisor
 

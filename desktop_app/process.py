@@ -55,15 +55,16 @@ def own_command(*arguments: str) -> list[str]:
     return [sys.executable, str(program_root() / "main.py"), *arguments]
 
 
-def worker_command(kind: str, folder: Path) -> list[str]:
+def worker_command(kind: str, folder: Path, is_launched: bool = False) -> list[str]:
     """Return what runs a job of this kind; the one place that could give a method its own environment.
 
+    `is_launched`: by several processes, which a launcher starts.
     Tests put a fake worker in its place by WHETSTONE_FAKE_WORKER.
     """
     fake = os.environ.get("WHETSTONE_FAKE_WORKER")
     if fake:
         return [sys.executable, fake, str(folder)]
-    return own_command("--worker", str(folder))
+    return own_command("--launch" if is_launched else "--worker", str(folder))
 
 
 def start_detached(

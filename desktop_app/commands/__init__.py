@@ -12,7 +12,7 @@ from typing import get_args
 from desktop_app import __version__
 from desktop_app.domain.export_spec import ExportForm
 from desktop_app.domain.finetune_spec import Layout
-from desktop_app.errors import AppError, error_kind
+from desktop_app.errors import AppError, SpecError, error_kind
 
 SUCCESS, BUG, PROBLEM, CANCELLED = 0, 1, 2, 130
 _JOB_ACTIONS = {
@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
 
     run = _command(commands, "run", "run a job from a spec and follow it to its end", _run)
     run.add_argument("spec", metavar="SPEC.json", help="the job's spec; paths in it are relative to the current folder")
+    together = run.add_argument_group("a fine-tuning by several processes, one for each GPU")
+    together.add_argument("--launch", choices=("torchrun",), help="start the processes by torchrun")
+    together.add_argument("--nproc-per-node", type=int, metavar="N", help="processes on this computer")
+    together.add_argument("--nnodes", type=int, metavar="M", help="computers; give each the same command")
+    together.add_argument("--rdzv-endpoint", metavar="HOST:PORT", help="where they meet: an address of the first one")
     _command(commands, "jobs", "list all jobs, the newest first", _jobs)
     _job_argument(_command(commands, "show", "show one job: settings, progress, result", _show))
     plan = _command(commands, "plan", "say how much memory and disk a job will need here; starts nothing", _plan)
@@ -123,7 +128,15 @@ def _job_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     from .follow import run_spec
 
-    return run_spec(arguments.spec, arguments.json)
+    together = {
+        "processes": arguments.nproc_per_node,
+        "nodes": arguments.nnodes,
+        "rendezvous": arguments.rdzv_endpoint,
+    }
+    asked = {name: value for name, value in together.items() if value is not None}
+    if asked and not arguments.launch:
+        raise SpecError("Several processes need a launcher.", "Add '--launch torchrun'.")
+    return run_spec(arguments.spec, arguments.json, asked)
 
 
 def _jobs(arguments: argparse.Namespace) -> int:

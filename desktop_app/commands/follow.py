@@ -6,12 +6,14 @@ The job itself runs under the supervisor: closing the terminal does not end it, 
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from desktop_app.domain.event import AnyEvent, Checkpoint, Notice, Paused, Progress, Resumed, Stage
 from desktop_app.domain.job import Job, JobState
-from desktop_app.domain.spec import JobSpec, parse_spec_text
+from desktop_app.domain.spec import JobSpec, parse_spec, parse_spec_text
 from desktop_app.errors import JobError, SpecError
 from desktop_app.job_folder import JobFolder, Request
 from desktop_app.jobs import submit
@@ -29,13 +31,15 @@ _BAR_WIDTH = 24
 _MOST_SPEC_BYTES = 1024 * 1024
 
 
-def run_spec(spec_path: str, as_json: bool) -> int:
+def run_spec(spec_path: str, as_json: bool, changes: Mapping[str, Any] | None = None) -> int:
     """Hand in the job of a spec file and follow it; return the exit code that its end deserves.
+
+    `changes` take the place of what the file says.
 
     Raises:
         AppError: the spec cannot be used; nothing was started.
     """
-    return run_to_end(read_spec(Path(spec_path)), as_json)
+    return run_to_end(_changed(read_spec(Path(spec_path)), changes or {}), as_json)
 
 
 def run_to_end(spec: JobSpec, as_json: bool) -> int:
@@ -50,6 +54,12 @@ def run_to_end(spec: JobSpec, as_json: bool) -> int:
     if ahead:
         teller.say(f"Waits for {ahead} other job{'s' if ahead > 1 else ''}.")
     return follow(submit.folder_of(job_id), teller)
+
+
+def _changed(spec: JobSpec, changes: Mapping[str, Any]) -> JobSpec:
+    if changes and spec.kind != "finetune":
+        raise SpecError(f"A job of the kind {spec.kind!r} is done by one process.", "Leave out '--launch'.", "kind")
+    return parse_spec({**spec.model_dump(mode="json"), **changes}) if changes else spec
 
 
 def read_spec(file: Path) -> JobSpec:
@@ -190,7 +200,8 @@ class _Terminal:
             print(printable(f"{job.state.sentence} {job.message}\n{job.hint}".strip()), file=sys.stderr, flush=True)
             return
         took = f" after {duration_text(job.duration_s)}" if job.duration_s is not None else ""
-        print(printable(f"Ended well{took}. Result: {job.result}"))
+        where = f"Result: {job.result}" if job.result else "It has no result of its own."
+        print(printable(f"Ended well{took}. {where}"))
         for name, value in job.summary.items():
             if value is not None:
                 print(printable("  " + ": ".join(figure_text(name, value))))

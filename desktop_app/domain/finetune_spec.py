@@ -136,6 +136,15 @@ class FinetuneSpec(Value):
     threads: int | None = Field(
         None, ge=1, le=1024, description="Processor threads; one core is left free unless said."
     )
+    processes: int = Field(
+        1, ge=1, le=1024, description="How many train at once on this computer, one for each GPU, each on its own rows."
+    )
+    nodes: int = Field(1, ge=1, le=1024, description="How many computers train together, all with the same spec.")
+    rendezvous: str = Field(
+        "",
+        max_length=300,
+        description="Where several computers meet: address and port of the first, as 10.0.0.5:29500.",
+    )
     logging_steps: int = Field(1, ge=1, le=100_000, description="Steps between two points of the loss curve.")
     eval_steps: int | None = Field(None, ge=1, description="Steps between two measurements on the held-out examples.")
     save_steps: int | None = Field(
@@ -169,8 +178,13 @@ class FinetuneSpec(Value):
 
     @property
     def effective_batch(self) -> int:
-        """Examples that make up one step."""
-        return self.batch_size * self.gradient_accumulation
+        """Examples that make up one step, of all processes together."""
+        return self.batch_size * self.gradient_accumulation * self.process_count
+
+    @property
+    def process_count(self) -> int:
+        """Processes that train together, on all computers."""
+        return self.processes * self.nodes
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "FinetuneSpec":
@@ -182,6 +196,9 @@ class FinetuneSpec(Value):
             raise ValueError("packing: only for the objective 'sft'; answers are compared row by row otherwise")
         if self.objective == "kto" and self.batch_size < 2:
             raise ValueError("batch_size: KTO compares answers within a batch, so it needs at least 2")
+        host, _, port = self.rendezvous.rpartition(":")
+        if self.nodes > 1 and not (host and port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError("rendezvous: several computers need a place to meet, such as 10.0.0.5:29500")
         if self.merge and not self.is_adapter:
             raise ValueError("merge: a full fine-tuning has no adapter to merge")
         return self

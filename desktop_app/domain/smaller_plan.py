@@ -31,15 +31,15 @@ def smaller_plan(spec: FinetuneSpec, before: SmallerPlan | None = None) -> Small
 
 def _smaller_batch(spec: FinetuneSpec) -> tuple[dict[str, Any], str] | None:
     least = 2 if spec.objective == "kto" else 1  # KTO compares answers within a batch
-    effective = spec.effective_batch
+    effective = spec.batch_size * spec.gradient_accumulation  # of each process
     sizes = [size for size in range(least, spec.batch_size // 2 + 1) if effective % size == 0]
     if not sizes:
         return None
     size = max(sizes)
     return {"batch_size": size, "gradient_accumulation": effective // size}, (
         f"Batches of {size} in place of {spec.batch_size}, {effective // size} of them added up to one step of "
-        f"{effective} examples as before. Weights, optimizer, schedule and the order of the examples go on; losses "
-        "stay comparable, though not to the last digit."
+        f"{spec.effective_batch} examples as before. Weights, optimizer, schedule and the order of the examples go on; "
+        "losses stay comparable, though not to the last digit."
     )
 
 

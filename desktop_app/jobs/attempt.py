@@ -11,6 +11,7 @@ from pathlib import Path
 
 from desktop_app import process
 from desktop_app.domain.event import LAST_EVENTS, Started
+from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.job_folder import JobFolder, Outcome, ProcessIdentity, Request
 
@@ -132,7 +133,8 @@ def begin(folder: JobFolder, graces: Graces) -> Attempt:
     nonce = secrets.token_hex(16)
     intent = ProcessIdentity(pid=0, started=0, boot=process.boot_id(), nonce=nonce, events_offset=_whole_events(folder))
     folder.write_process(intent)
-    command = process.worker_command(spec.kind, folder.path)
+    is_launched = isinstance(spec, FinetuneSpec) and spec.process_count > 1
+    command = process.worker_command(spec.kind, folder.path, is_launched)
     identity = process.start_detached(command, folder.console_file, nonce, spec.threads, may_use_network(spec))
     process.prefer_as_memory_victim(identity)
     identity = identity.model_copy(update={"events_offset": intent.events_offset})

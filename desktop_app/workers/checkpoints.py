@@ -15,7 +15,7 @@ from desktop_app.result_folder import ResultFolder, manifest_problems, read_mani
 from .reporter import Reporter
 
 _PREFIX = "step-"
-_NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+_NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "trainer_state.json")  # one rng_state per process
 
 
 class Checkpoints:
@@ -25,13 +25,23 @@ class Checkpoints:
     the same, or is compared, when a training goes on.
     """
 
-    def __init__(self, job: JobFolder, reporter: Reporter, data_fingerprint: str, kept: int = 2, **about: Any) -> None:
+    def __init__(
+        self,
+        job: JobFolder,
+        reporter: Reporter,
+        data_fingerprint: str,
+        kept: int = 2,
+        is_writer: bool = True,
+        **about: Any,
+    ) -> None:
         self._job = job
         self._reporter = reporter
         self._kept = kept
         self._about = {"job": job.id, "data_fingerprint": data_fingerprint, **about}
         self.best_step: int | None = None
         self.aside = job.checkpoints_dir / ".aside"
+        if not is_writer:
+            return
         shutil.rmtree(self.aside, ignore_errors=True)
         for torn in job.checkpoints_dir.glob(".step-*.part-*"):
             shutil.rmtree(torn, ignore_errors=True)
@@ -45,7 +55,7 @@ class Checkpoints:
             StorageError: it is not complete, holds values that are not finite, or cannot be written.
         """
         written = self.aside / f"checkpoint-{step}"
-        final = self._job.checkpoints_dir / f"{_PREFIX}{step}"
+        final = self.at(step)
         if final.exists():
             shutil.rmtree(final)  # only one that did not pass the checks is ever written again
         folder = ResultFolder(final, self._job.id)
@@ -62,6 +72,10 @@ class Checkpoints:
         for old in self._by_step()[self._kept :]:
             if step_of(old) != self.best_step:
                 shutil.rmtree(old, ignore_errors=True)
+
+    def at(self, step: int) -> Path:
+        """Return where the checkpoint of a step stands, or would."""
+        return self._job.checkpoints_dir / f"{_PREFIX}{step}"
 
     def newest(self) -> Path | None:
         """Return the newest checkpoint that passes its checks; say which ones do not.
@@ -102,8 +116,8 @@ class Checkpoints:
 
     def best(self) -> Path | None:
         """Return the checkpoint with the lowest held-out loss, if it is still there and whole."""
-        folder = self._job.checkpoints_dir / f"{_PREFIX}{self.best_step}"
-        return folder if self.best_step is not None and folder.is_dir() and not manifest_problems(folder) else None
+        folder = None if self.best_step is None else self.at(self.best_step)
+        return folder if folder is not None and folder.is_dir() and not manifest_problems(folder) else None
 
     def discard_aside(self) -> None:
         """Remove what the trainer left."""
@@ -146,7 +160,7 @@ def optimizer_of(checkpoint: Path) -> str:
 
 
 def _check_files(folder: Path) -> None:
-    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    missing = [name for name in _NEEDED if not any(folder.glob(name))]
     weights = sorted(folder.glob("*.safetensors"))
     if missing or not weights:
         lacking = missing[0] if missing else "its weights"

@@ -12,11 +12,13 @@ from desktop_app.errors import HardwareError, SpecError
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def chosen_device(wanted: Device) -> torch.device:
+def chosen_device(wanted: Device, place: int = 0) -> torch.device:
     """Return the device to compute on; 'auto' is the GPU if torch can use one.
 
+    `place`: which of several processes asks, each of which takes a GPU of its own.
+
     Raises:
-        HardwareError: a GPU is asked for and none can be used.
+        HardwareError: a GPU is asked for and none can be used, or there are fewer GPUs than processes.
     """
     has_gpu = torch.cuda.is_available()
     if wanted == "cuda" and not has_gpu:
@@ -26,7 +28,13 @@ def chosen_device(wanted: Device) -> torch.device:
         )
     if wanted == "cpu" or not has_gpu:
         return torch.device("cpu")
-    return torch.device("cuda", 0)
+    if place >= torch.cuda.device_count():
+        raise HardwareError(
+            f"Process {place + 1} finds no GPU of its own: there are {torch.cuda.device_count()}.",
+            "Choose at most as many processes as there are GPUs.",
+        )
+    torch.cuda.set_device(place)
+    return torch.device("cuda", place)
 
 
 def chosen_dtype(precision: Precision, device: torch.device) -> torch.dtype:

@@ -27,6 +27,7 @@ from .memory_cap import memory_capped
 from .model_card import write_card
 from .preflight import base_model_facts, check_device, check_method, check_precision, check_training_space
 from .provenance import library_versions, provenance
+from .ranks import Ranks
 from .reporter import CancelledByUser, Reporter
 from .token_rows import Tokenized, TokenRows, tokenized
 
@@ -68,6 +69,8 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
     check_precision(spec)
     facts = base_model_facts(Path(spec.model))
     check_method(spec, facts)
+    if not Ranks.of_environment().is_first:
+        return _helped(spec, facts, job, reporter)
     result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
     try:
         check_training_space(spec, facts, result.final.parent, job.path)
@@ -77,6 +80,15 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
     except BaseException:
         result.discard()
         raise
+
+
+def _helped(spec: FinetuneSpec, facts: ModelFacts, job: JobFolder, reporter: Reporter) -> Finished:
+    """Take part in a training whose result another process writes."""
+    with memory_capped(_READING_BYTES):
+        prepared = _prepared(spec, facts, reporter)
+    outcome = _session(spec, prepared, job, reporter)[1]
+    checks = {"training": "took part; the result is on the computer of the first process"}
+    return Finished(result=None, summary={"steps": outcome.steps}, checks=checks)
 
 
 def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Prepared:
@@ -123,17 +135,22 @@ def _tokenized(
 def _trained(
     spec: FinetuneSpec, prepared: _Prepared, job: JobFolder, reporter: Reporter, result: ResultFolder
 ) -> Finished:
+    session, outcome = _session(spec, prepared, job, reporter)
+    if outcome.steps == 0:
+        if reporter.is_terminated:
+            raise SystemExit(128 + 15)  # without a last event: interrupted, to be run again
+        raise CancelledByUser  # told to stop before there was anything to keep
+    return _saved(spec, prepared, session, outcome, reporter, result)
+
+
+def _session(spec: FinetuneSpec, prepared: _Prepared, job: JobFolder, reporter: Reporter) -> tuple[Any, Any]:
     reporter.stage("Starting PyTorch")
     from .training import Training  # imports torch
 
     session = Training(spec, prepared.facts, reporter)
     session.load(prepared.tokenization)
     outcome = session.train(prepared.train, prepared.held_out, job, prepared.data_fingerprint, prepared.tokenization)
-    if outcome.steps == 0:
-        if reporter.is_terminated:
-            raise SystemExit(128 + 15)  # without a last event: interrupted, to be run again
-        raise CancelledByUser  # told to stop before there was anything to keep
-    return _saved(spec, prepared, session, outcome, reporter, result)
+    return session, outcome
 
 
 def _saved(

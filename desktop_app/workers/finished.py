@@ -8,9 +8,12 @@ Summary = dict[str, int | float | str | bool | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A verified result folder, figures for the history, and what was checked with its finding."""
+    """A verified result folder, figures for the history, and what was checked with its finding.
 
-    result: Path
+    No folder where another process of the same training writes it.
+    """
+
+    result: Path | None
     summary: Summary
     checks: dict[str, str]
     stopped_early: bool = False

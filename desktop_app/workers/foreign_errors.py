@@ -12,6 +12,7 @@ from pathlib import Path
 from desktop_app.errors import AppError, HardwareError, MemoryShortage, ModelError, SpecError, StorageError
 
 _NO_SPACE_MARKS = ("No space left", "Disk quota exceeded", "inline_container.cc", "unexpected pos")
+_LOST_MARKS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
 _SMALLER = "Choose a smaller batch_size or max_length, activation_checkpointing, or QLoRA; or close other programs."
 
 
@@ -60,7 +61,7 @@ def _in_words(error: BaseException) -> AppError | None:
     """Look at an exception and at what caused it; None if nobody foresaw it."""
     seen: BaseException | None = error
     while seen is not None:
-        known = _memory(seen) or _disk(seen) or _gpu(seen) or _model(seen) or _adapter(seen)
+        known = _memory(seen) or _disk(seen) or _others(seen) or _gpu(seen) or _model(seen) or _adapter(seen)
         if known is not None:
             return known
         seen = seen.__cause__ or seen.__context__
@@ -97,6 +98,16 @@ def _gpu(error: BaseException) -> AppError | None:
         return HardwareError("This build of PyTorch has no code for this GPU.", "Install a PyTorch build that fits it.")
     if isinstance(error, RuntimeError) and ("CUDA error" in text or "CUDA driver" in text or "NVIDIA driver" in text):
         return HardwareError(f"The GPU does not work: {_first_sentence(error)}", "Update its driver, or use the CPU.")
+    return None
+
+
+def _others(error: BaseException) -> AppError | None:
+    """The other processes of a training in several, as gloo, NCCL and their store tell of them."""
+    if type(error).__name__.startswith("Dist") or any(mark in str(error) for mark in _LOST_MARKS):
+        return HardwareError(
+            "Another process of this training has ended or cannot be reached.",
+            "The log says which and why; then let the job go on from its checkpoint.",
+        )
     return None
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -33,6 +34,9 @@ _RESERVE_BYTES = 65_536
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+Agreed = Callable[[Sequence[bool]], list[bool]]
+
+
 class CancelledByUser(BaseException):
     """The user asked to end without a result; no `except Exception` of a library may swallow it."""
 
@@ -46,12 +50,7 @@ class Reporter:
         Raises:
             StorageError: the job folder cannot be written.
         """
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._held: dict[str, list[tuple[float, type[Event], dict[str, Any]]]] = {}
-        self._written_at: dict[str, float] = {}
-        self._is_terminated = False
-        self._reserve = folder.path / ".reserve"
+        self._prepare(folder)
         try:
             self._file = os.open(
                 folder.events_file, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600
@@ -62,6 +61,14 @@ class Reporter:
             raise StorageError(
                 f"{folder.path} cannot be written: {error.strerror}.", "Make the data folder writable, or free space."
             ) from error
+
+    def _prepare(self, folder: JobFolder) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._held: dict[str, list[tuple[float, type[Event], dict[str, Any]]]] = {}
+        self._written_at: dict[str, float] = {}
+        self._is_terminated = False
+        self._reserve = folder.path / ".reserve"
 
     def emit(self, kind: type[Event], **fields: Any) -> None:
         """Append an event now, after everything that is held back.
@@ -115,20 +122,27 @@ class Reporter:
         """Whether it was the system that asked, not the user."""
         return self._is_terminated
 
-    def heed(self, step: int = 0) -> bool:
+    def heed(self, step: int = 0, agreed: Agreed = list) -> bool:
         """Do what the user asks: hold still while paused; return whether to save and end.
+
+        `agreed` makes of the wishes here those of all processes of the job.
 
         Raises:
             CancelledByUser: the user cancelled.
         """
-        self.heed_cancel()
-        if self._folder.is_asked(Request.PAUSE) and not self.is_stop_asked:
+        is_stopped, is_paused = self._wishes(agreed)
+        if is_paused and not is_stopped:
             self.emit(Paused, step=step)
-            while self._folder.is_asked(Request.PAUSE) and not self.is_stop_asked:
+            while is_paused and not is_stopped:
                 time.sleep(_PAUSE_LOOK_S)
-                self.heed_cancel()
+                is_stopped, is_paused = self._wishes(agreed)
             self.emit(Resumed, step=step)
-        return self.is_stop_asked
+        return is_stopped
+
+    def _wishes(self, agreed: Agreed) -> tuple[bool, bool]:
+        self.heed_cancel()
+        is_stopped, is_paused = agreed([self.is_stop_asked, self._folder.is_asked(Request.PAUSE)])
+        return is_stopped, is_paused
 
     def has_taken(self, request: Request) -> bool:
         """Whether the user asked for this once; asked again, it is asked anew."""
@@ -216,6 +230,32 @@ class Reporter:
         self._reserve.unlink(missing_ok=True)
         if os.write(self._file, b"\n" + line if written else line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class MuteReporter(Reporter):
+    """For the other processes of a training in several: writes nothing and hears nothing but the system."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self._prepare(folder)
+
+    def emit(self, kind: type[Event], **fields: Any) -> None:
+        """Leave it to the process that speaks."""
+
+    def sample(self, sample: MachineSample) -> None:
+        """Leave it to the process that speaks."""
+
+    def has_taken(self, request: Request) -> bool:
+        """Leave it to the process that speaks, which tells what it heard."""
+        return False
+
+    def heed_cancel(self) -> None:
+        """Leave it to the process that speaks: when it ends, all are ended."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _offer(self, key: str, gap_s: float, kind: type[Event], fields: dict[str, Any]) -> None:
+        pass
 
 
 def _print(event: Event) -> None:

@@ -25,7 +25,8 @@ from .finished import Finished
 from .foreign_errors import foreign_errors_in_words
 from .machine_log import MachineLog
 from .provenance import library_versions
-from .reporter import CancelledByUser, Reporter
+from .ranks import Ranks
+from .reporter import CancelledByUser, MuteReporter, Reporter
 
 
 def run_worker(folder: str | Path) -> int:
@@ -35,7 +36,7 @@ def run_worker(folder: str | Path) -> int:
         print("Another worker was started for this job; this one leaves.", file=sys.stderr)  # noqa: T201
         return 3
     try:
-        reporter = Reporter(job)
+        reporter = Reporter(job) if Ranks.of_environment().is_voice else MuteReporter(job)
     except AppError as problem:
         print(problem, file=sys.stderr)  # noqa: T201  (there is no event file to say it in)
         return 2
@@ -53,7 +54,7 @@ def _ended(job: JobFolder, reporter: Reporter) -> int:
                 finished = _work(job.read_spec(), job, reporter)
         reporter.emit(
             Succeeded,
-            result=str(finished.result),
+            result="" if finished.result is None else str(finished.result),
             summary=finished.summary,
             checks=finished.checks,
             stopped_early=finished.stopped_early,

@@ -72,7 +72,8 @@ class OwnTokens:
             SpecError: the loss is no longer a number; the weights are still those of the step before.
         """
         loss: torch.Tensor = super().training_step(*args, **options)  # type: ignore[misc]
-        if not bool(loss.isfinite()):
+        # Among several processes the gradient tells, which all of them share: none must leave alone.
+        if not bool(loss.isfinite()) and (self.args.world_size == 1 or self.has_loss_scaler):
             raise self._not_finite("The loss", float(loss))
         return loss
 
@@ -194,7 +195,7 @@ def make_trainer(
 
 def step_count(spec: FinetuneSpec, rows: int) -> int:
     """Say how many steps a training over `rows` rows takes."""
-    batches = -(-rows // spec.batch_size)
+    batches = -(-rows // (spec.batch_size * spec.process_count))
     steps = max(1, -(-batches // spec.gradient_accumulation))
     return spec.max_steps or max(1, int(-(-(spec.epochs * steps) // 1)))
 

@@ -15,6 +15,7 @@ from transformers import set_seed
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.errors import JobError
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import read_manifest
 from desktop_app.training_data.tokenization import Tokenization
@@ -28,6 +29,7 @@ from .loading import load_model, load_tokenizer, quantization_in_use
 from .packing import packing_problem
 from .pissa import Start, adapter_start
 from .quantized_base import base_quantization
+from .ranks import Ranks
 from .reporter import Reporter
 from .samples import Samples
 from .token_rows import TokenRows
@@ -59,12 +61,13 @@ class Training:
         self._spec = spec
         self._facts = facts
         self._reporter = reporter
-        self.device = chosen_device(spec.device)
+        self.device = chosen_device(spec.device, Ranks.of_environment().local)
         self._compute = chosen_dtype(spec.precision, self.device)
         # Weights that are trained themselves are held in fp32: in 16 bits small steps would be lost.
         self._dtype = self._compute if spec.is_adapter else torch.float32
         self._quantization: Any = None
         self._trainer: Any = None
+        self._ranks = Ranks.of_environment()
         self.model: Any = None
         self.tokenizer: Any = None
         self.start: Start | None = None
@@ -121,6 +124,7 @@ class Training:
             optimizer=spec.optimizer,
             max_length=spec.max_length,
             adapter_start=None if self.start is None else self.start.digest,
+            is_writer=self._ranks.is_first,
         )
         assert checkpoints.aside == aside
         voice = TrainingVoice(
@@ -128,18 +132,19 @@ class Training:
             reporter,
             checkpoints,
             (lambda: measuring.measure(self.model)) if len(measuring) else None,
-            (lambda step: samples.tell(self.model, step)) if len(samples) else None,
+            (lambda step: samples.tell(self.model, step)) if len(samples) and self._ranks.is_first else None,
+            self._ranks,
         )
         voice.trainer = trainer
         trainer.add_callback(voice)
-        resume = checkpoints.newest()
+        resume = self._resumed(checkpoints)
         before = self._measured_before(measuring, is_first=resume is None)
         scores_before = measuring.row_scores
         if spec.checkpoint:
             used, summary = self._of_checkpoint(checkpoints.checked(Path(spec.checkpoint)))
         else:
             used, summary = self._stepped(resume, checkpoints, voice)
-        after = measuring.measure(self.model) if len(measuring) else {}
+        after = measuring.measure(self.model) if len(measuring) and self._ranks.is_first else {}
         steps = int(summary["steps"] or 0)
         if after and used == steps:
             reporter.metric(steps, after)
@@ -178,6 +183,20 @@ class Training:
             self._reporter.notice(f"Examples are not packed: {problem}", "warning")
             self._spec = self._spec.model_copy(update={"packing": False, "padding_free": False})
 
+    def _resumed(self, checkpoints: Checkpoints) -> Path | None:
+        """The newest checkpoint of the first process; the others must have the same, if there is one."""
+        own = checkpoints.newest()
+        step = self._ranks.first(-1 if own is None else step_of(own))
+        if step < 0:
+            return None
+        folder = checkpoints.at(step)
+        if not folder.is_dir():
+            raise JobError(
+                f"The checkpoint at step {step:,} is on another computer only, so this one cannot go on.",
+                f"Copy the folder to {folder}, or let the computers share it.",
+            )
+        return folder
+
     def _stepped(self, resume: Path | None, checkpoints: Checkpoints, voice: TrainingVoice) -> tuple[int, Summary]:
         """Train; return the step whose weights are the result, and the figures of the way there."""
         trainer = self._trainer
@@ -189,7 +208,8 @@ class Training:
         started, tokens = time.monotonic(), trainer.tokens_seen()
         trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
         seconds = time.monotonic() - started
-        checkpoints.discard_aside()
+        if self._ranks.is_first:
+            checkpoints.discard_aside()
         summary = {**self._pace(seconds, tokens), "final_loss": voice.final_loss}
         return self._use_best(checkpoints, voice), summary
 
@@ -203,7 +223,7 @@ class Training:
     def _use_best(self, checkpoints: Checkpoints, voice: TrainingVoice) -> int:
         """Go back to the weights with the lowest held-out loss, if the user wants those; return their step."""
         last: int = self._trainer.state.global_step
-        best = checkpoints.best() if self._spec.keep_best else None
+        best = checkpoints.best() if self._spec.keep_best and self._ranks.is_first else None
         if best is None or step_of(best) == last:
             return last
         self._trainer._load_from_checkpoint(str(best))

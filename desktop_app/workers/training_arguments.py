@@ -71,6 +71,7 @@ def training_arguments(
         "save_steps": spec.save_steps or 500,
         "report_to": "none",
         "disable_tqdm": True,
+        "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": device.type == "cuda",
     }
     if spec.neftune_alpha:

@@ -19,6 +19,7 @@ from desktop_app.job_folder import Request
 
 from .checkpoints import Checkpoints
 from .held_out import Best
+from .ranks import Ranks
 from .reporter import Reporter
 
 # Without save_steps: what a crash can cost at most.
@@ -52,6 +53,7 @@ class TrainingVoice(TrainerCallback):
         checkpoints: Checkpoints,
         measure: Measure | None = None,
         sample: Callable[[int], None] | None = None,
+        ranks: Ranks = Ranks(),
     ) -> None:
         self.final_loss: float | None = None
         self.has_stopped_early = False
@@ -63,6 +65,7 @@ class TrainingVoice(TrainerCallback):
         self._checkpoints = checkpoints
         self._measure = measure
         self._sample = sample
+        self._ranks = ranks
         self._saved_at = time.monotonic()
         # (time, step, tokens) of the latest steps
         self._pace: deque[tuple[float, int, int]] = deque(maxlen=_RATE_STEPS + 1)
@@ -96,8 +99,10 @@ class TrainingVoice(TrainerCallback):
         self._mark(state)
         self._tell_progress(state)
         held_since = time.monotonic()
-        self._look_aside(state, control)
-        is_stopped = self._reporter.heed(state.global_step)
+        wanted = [self._reporter.has_taken(request) for request in (Request.MEASURE, Request.SAVE)]
+        is_measured, is_saved = self._ranks.any_of(wanted)
+        self._look_aside(state, control, is_measured)
+        is_stopped = self._reporter.heed(state.global_step, self._ranks.any_of)
         if time.monotonic() - held_since > 1:
             self._pace.clear()  # a pause or a measurement is no slowness
             self._mark(state)
@@ -106,9 +111,8 @@ class TrainingVoice(TrainerCallback):
             control.should_save = control.should_training_stop = True
         is_last = state.global_step >= state.max_steps
         gap_s = CHECKPOINT_GAP_S / 5 if is_last else CHECKPOINT_GAP_S
-        if self._spec.save_steps is None and time.monotonic() - self._saved_at > gap_s:
-            control.should_save = True
-        if self._reporter.has_taken(Request.SAVE):
+        is_due = self._spec.save_steps is None and self._ranks.first(time.monotonic() - self._saved_at > gap_s)
+        if is_due or is_saved:
             control.should_save = True
 
     def on_log(
@@ -132,20 +136,22 @@ class TrainingVoice(TrainerCallback):
         self._reporter.metric(state.global_step, values)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
-        """Give the checkpoint its name once it passed its checks."""
+        """Give the checkpoint its name once all have written their part and it passed its checks."""
         about = {} if self.best.step == 0 else {"best": asdict(self.best)}
-        tokens = self.trainer.tokens_seen()
-        self._checkpoints.keep(state.global_step, tokens, **about, **self.trainer.partial_loss())
+        tokens, partial = self.trainer.tokens_seen(), self.trainer.partial_loss()
+        partial["loss_sum"] = self._ranks.mean(partial["loss_sum"])  # which also waits for all
+        if self._ranks.is_first:
+            self._checkpoints.keep(state.global_step, tokens, **about, **partial)
+        self._ranks.wait()
         self._saved_at = time.monotonic()
 
-    def _look_aside(self, state: TrainerState, control: TrainerControl) -> None:
+    def _look_aside(self, state: TrainerState, control: TrainerControl, is_asked: bool) -> None:
         """Measure and take samples where it is time or asked for; the last step is measured by others."""
         step, is_last = state.global_step, state.global_step >= state.max_steps
         every = self._spec.eval_steps
         is_due = bool(every) and step % (every or 1) == 0
-        is_asked = self._reporter.has_taken(Request.MEASURE)
         if self._measure is not None and (is_due or is_asked):
-            values = self._measure()
+            values = self._ranks.first(self._measure())  # so that all decide the same
             self._reporter.metric(step, values)
             self._judge(values["eval_loss"], state, control)
         gap = self._spec.sample_steps or max(1, state.max_steps // _SAMPLE_ROUNDS)

@@ -57,7 +57,7 @@ ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
         "split_seed",
         "shuffle_seed",
     ),
-    "Machine": ("device", "precision", "threads", "name", "output"),
+    "Machine": ("device", "precision", "threads", "processes", "nodes", "rendezvous", "name", "output"),
 }
 UNITS = {
     "max_length": "tokens",
@@ -88,6 +88,9 @@ class FinetuneForm(Form[FinetuneSpec]):
         "max_length": "Max length",
         "learning_rate": "Learning rate",
         "target_modules": "Layers",
+        "processes": "GPUs (processes)",
+        "nodes": "Computers",
+        "rendezvous": "Meeting point",
         "scheduler": "Schedule",
         "warmup_ratio": "Warm-up",
         "weight_decay": "Weight decay",
