@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import get_args
 
 from desktop_app import __version__
+from desktop_app.domain.bundle_spec import BUNDLE_PARTS
 from desktop_app.domain.export_spec import ExportForm
 from desktop_app.domain.finetune_spec import Layout
 from desktop_app.errors import AppError, SpecError, error_kind
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _export_arguments(_command(commands, "export", "export a result: whole model, GGUF, adapter; tried first", _export))
     _command(commands, "doctor", "say what a bug report needs to say about this computer; names no path", _doctor)
+    _bundle_arguments(commands.add_parser("bundle", help="carry a job or a model to another computer: make, open"))
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     token = _command(commands, "token", "let programs use the API: list, create NAME, revoke NAME, on, off", _token)
     token.add_argument("action", choices=("list", "create", "revoke", "on", "off"))
@@ -115,6 +117,20 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default="auto", help="of a whole model: auto, bf16, fp16, fp32")
     parser.add_argument("--shard-size-mb", type=int, default=4000, help="size of one weight file of a whole model")
     parser.add_argument("--system", default="", help="system prompt for Ollama's Modelfile")
+
+
+def _bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    make = _command(commands, "make", "make a bundle of a job that ended, or of a model", _bundle_make)
+    make.add_argument("what", metavar="JOB|MODEL", help="id of a job, or folder of a model")
+    make.add_argument("output", metavar="FOLDER", help="new folder for it, for example on a USB stick")
+    make.add_argument("--parts", default="", help=f"separated by commas: {', '.join(BUNDLE_PARTS)}")
+    make.add_argument("--zip", action="store_true", help="one zip file in the folder")
+    take = _command(commands, "open", "check a bundle file by file and take it in", _bundle_open)
+    take.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle, or its zip file")
+    take.add_argument("--look", action="store_true", help="only say what it holds and whether this computer will do")
+    take.add_argument("--model", metavar="FOLDER", help="the model here, where the bundle holds none")
+    take.add_argument("--to", metavar="FOLDER", help="new folder for model and data; among the models unless said")
 
 
 def _job_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -179,6 +195,18 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from .doctor import print_doctor
 
     return print_doctor(arguments.json)
+
+
+def _bundle_make(arguments: argparse.Namespace) -> int:
+    from .bundle import make
+
+    return make(arguments)
+
+
+def _bundle_open(arguments: argparse.Namespace) -> int:
+    from .bundle import open_one
+
+    return open_one(arguments)
 
 
 def _selftest(arguments: argparse.Namespace) -> int:

@@ -38,7 +38,7 @@ def print_jobs(as_json: bool) -> int:
     width = max((len(job.id) for job in jobs), default=0)
     for job in jobs:
         what = job.message.split("\n")[0] if job.message else progress_text(job)
-        print(printable(f"{job.id:{width}}  {job.state:11}  {time_text(job.created)}  {job.kind:8}  {what}".rstrip()))
+        print(printable(f"{job.id:{width}}  {job.state:11}  {time_text(job.created)}  {job.kind:11}  {what}".rstrip()))
     return 0
 
 

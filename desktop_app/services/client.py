@@ -32,6 +32,7 @@ _DOING = {
     "export_rows": "Writing the rows",
     "export_report": "Writing the report",
     "chat_templates": "Showing the templates",
+    "look_at_bundle": "Looking at the bundle",
     "sample": "Asking the sensors",
     "repo_files": "Asking the hub",
     "has_token": "Asking the keyring",

@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import data_inspection, model_inspection
+from . import bundle_inspection, data_inspection, model_inspection
 
 MEMORY_BYTES = 2 * 1024**3
 
-METHODS: dict[str, Callable[..., Any]] = {**model_inspection.METHODS, **data_inspection.METHODS}
+METHODS: dict[str, Callable[..., Any]] = {
+    **model_inspection.METHODS,
+    **data_inspection.METHODS,
+    **bundle_inspection.METHODS,
+}

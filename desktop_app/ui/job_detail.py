@@ -28,6 +28,7 @@ from .loss_chart import LossChart
 from .result_saving import save_elsewhere
 from .run_again import run_again
 from .widgets.banner import BannerPlace, error_banner
+from .widgets.bundle_dialog import BUNDLE_HINT, can_be_bundled, make_bundle
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
 from .widgets.export_dialog import export_model
@@ -177,6 +178,8 @@ class JobDetail:
                 if action in actions_of(job, bool(feed.record.checkpoints)):
                     hint(button("Resume", on_click=partial(self._resume, job, action)), words)
             ui.space()
+            if can_be_bundled(job):
+                icon_button("o_work_outline", BUNDLE_HINT, lambda: self._bundle(job))
             icon_button("o_delete", "Delete", lambda: self._delete(job))
 
     def _open_in_jobs(self) -> None:
@@ -204,6 +207,10 @@ class JobDetail:
     async def _export(self, job: Job) -> None:
         with self._pane:
             await export_model(self._state, job.result)
+
+    async def _bundle(self, job: Job) -> None:
+        with self._pane:
+            await make_bundle(self._state, job.model, job)
 
     async def _delete(self, job: Job) -> None:
         with self._pane:

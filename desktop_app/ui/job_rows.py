@@ -22,6 +22,8 @@ KIND_NAMES = {
     "download": "Download",
     "convert": "Convert",
     "export": "Export",
+    "bundle": "Bundle",
+    "open_bundle": "Open bundle",
 }
 _TRAINED = {
     "lora": "LoRA",

@@ -23,6 +23,7 @@ from .loss_chart import LossChart
 from .machine_charts import MachineCharts
 from .sample_answers import draw_samples
 from .widgets.banner import BannerPlace, error_banner
+from .widgets.bundle_dialog import BUNDLE_HINT, can_be_bundled, make_bundle
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
 from .widgets.export_dialog import export_model
@@ -175,12 +176,18 @@ class JobView:
                 icon_button(action.icon, action.name, lambda action=action: self._perform(action, job))
             else:
                 button(action.name, action.icon, on_click=lambda action=action: self._perform(action, job))
+        if can_be_bundled(job):
+            icon_button("o_work_outline", BUNDLE_HINT, lambda: self._bundle(job))
         if job.state.is_terminal:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
 
     async def _export(self, job: Job) -> None:
         with self._root:
             await export_model(self._window, job.result)
+
+    async def _bundle(self, job: Job) -> None:
+        with self._root:
+            await make_bundle(self._window, job.model, job)
 
     async def _perform(self, action: Action, job: Job) -> None:
         self._problem.clear()

@@ -17,6 +17,7 @@ from desktop_app.jobs.submit import submit
 from desktop_app.library.model_removal import delete_places, places_of, rename_model, size_of
 
 from .model_filter import dependents, needing
+from .widgets.bundle_dialog import make_bundle
 from .widgets.button import button
 from .widgets.export_dialog import export_model
 from .widgets.question import ask
@@ -83,6 +84,11 @@ async def convert(state: WindowState, facts: ModelFacts, told: Told) -> None:
 async def export(state: WindowState, facts: ModelFacts, told: Told) -> None:
     """Ask in which form and to where, and hand in the job that exports it."""
     await export_model(state, facts.path)
+
+
+async def bundle(state: WindowState, facts: ModelFacts, told: Told) -> None:
+    """Ask what goes along to another computer, and hand in the job that packs it."""
+    await make_bundle(state, facts.path)
 
 
 async def rename(state: WindowState, facts: ModelFacts, told: Told) -> None:

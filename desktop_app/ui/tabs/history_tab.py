@@ -11,8 +11,10 @@ from desktop_app.ui.job_filter_bar import JobFilterBar
 from desktop_app.ui.job_table import Column, JobTable
 from desktop_app.ui.sparklines import Sparklines
 from desktop_app.ui.widgets.banner import BannerPlace
+from desktop_app.ui.widgets.bundle_dialog import open_bundle
 from desktop_app.ui.widgets.button import button
 from desktop_app.ui.widgets.empty_state import empty_state
+from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.window_state import WindowState
 
@@ -43,6 +45,7 @@ class HistoryTab:
         self.bar = JobFilterBar(self._show_jobs)
         with TitleBar("History") as title:
             self.bar.draw_search("the history")
+            hint(button("Open a bundle", on_click=lambda: open_bundle(state)), "Take in a job from another computer")
         self.title = title
         self.problem = BannerPlace()
         with ui.column().classes("w-full grow min-h-0 gap-0 no-wrap") as self.full:

@@ -10,29 +10,43 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
 from desktop_app.hardware.disk import free_bytes
 from desktop_app.jobs.submit import submit
+from desktop_app.library.bundle import BUNDLE
 from desktop_app.ui.summary import kind_text, model_line
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
+from .bundle_dialog import open_bundle
 from .button import button, icon_button
+from .hint import hint
 from .path_picker import pick_file, pick_folder, typed_path
 
 _LOOK_TIMEOUT_S = 30.0
+_IS_BUNDLE = "bundle"
 
 
 async def bring_in(state: WindowState, source: str = "") -> None:
-    """Show the dialog, with `source` filled in, until a job was handed in or it is closed."""
+    """Show the dialog, with `source` filled in, until a job was handed in or it is closed; a bundle has its own."""
+    if source and await run.io_bound(may_be_bundle, Path(source)):
+        await open_bundle(state, source)
+        return
     with ui.dialog() as dialog, ui.card().classes("w-[540px] gap-3") as card:
         card.props["aria-label"] = "Bring in a model"
         form = _Form(state, dialog, source)
     dialog.open()
     if source:
         await form.look()
-    job_id = await dialog
+    answer = await dialog
     dialog.delete()
-    if job_id:
-        state.open_job(job_id)
+    if answer == _IS_BUNDLE:
+        await open_bundle(state, typed_path(form.source.value))
+    elif answer:
+        state.open_job(answer)
+
+
+def may_be_bundle(path: Path) -> bool:
+    """Whether somebody packed this for another computer."""
+    return (path.suffix.lower() == ".zip" and path.is_file()) or (path / BUNDLE).is_file()
 
 
 class _Form:
@@ -57,6 +71,9 @@ class _Form:
         self.move = ui.toggle({False: "Copy", True: "Move"}, value=False).mark("bring-move").classes("self-start")
         self.move.props("toggle-color=none toggle-text-color=none")
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
+            other = button("Open a bundle", kind="quiet", on_click=lambda: dialog.submit(_IS_BUNDLE))
+            hint(other, "A model and a job that were packed on another computer")
+            ui.space()
             button("Cancel", kind="quiet", on_click=dialog.close)
             self.start = button("Bring it in", kind="primary", on_click=self._start)
         self.start.set_enabled(False)
@@ -80,6 +97,9 @@ class _Form:
         self.start.set_enabled(False)
         self.found.set_text("")
         if not source:
+            return
+        if await run.io_bound(may_be_bundle, Path(source)):
+            self.dialog.submit(_IS_BUNDLE)
             return
         try:
             answer = await run.io_bound(self.state.reader.call, "listed_facts", _LOOK_TIMEOUT_S, path=source)

@@ -10,7 +10,7 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.forms.quantize_form import quantize_refusal
-from desktop_app.ui.model_actions import ModelAction, convert, delete, export, rename, show_folder, verify
+from desktop_app.ui.model_actions import ModelAction, bundle, convert, delete, export, rename, show_folder, verify
 from desktop_app.ui.model_filter import dependents, sources
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.window_state import WindowState
@@ -143,6 +143,8 @@ class ModelPane:
             self._draw_item("Verify", "verify", lambda: self._do(verify, facts))
             if facts.architecture:
                 self._draw_item("Export", "export", lambda: self._do(export, facts))
+                if not facts.problem:
+                    self._draw_item("Bundle for another computer", "bundle", lambda: self._do(bundle, facts))
             if not made_by:
                 self._draw_item("Rename", "rename", lambda: self._do(rename, facts))
             if facts.path in self.state.settings.model_folders:

@@ -1,0 +1,54 @@
+"""What the inspect service tells of a bundle before it is taken in: what it holds, whether this computer will do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from desktop_app import paths
+from desktop_app.domain.job import job_name
+from desktop_app.domain.spec import ComputingSpec, parse_spec
+from desktop_app.errors import AppError
+from desktop_app.hardware.disk import free_bytes
+from desktop_app.hardware.sensors import machine_sample
+from desktop_app.library.bundle import BundleReader
+from desktop_app.memory_plan import memory_plan
+
+
+def look_at_bundle(path: str) -> dict[str, Any]:
+    """Describe a bundle by its list; no content is read.
+
+    The answer holds name, parts, size_bytes, file_count, job (its name, '' for none), needs_model (the name of the
+    model that stayed behind, '' if it came along), room (whether the disk has place for it), and of a job that loads
+    a model `verdict` and `sentence` of its plan here.
+
+    Raises:
+        AppError: it is no bundle, or its list is damaged or names files that no bundle has.
+    """
+    with BundleReader(Path(path)) as reader:
+        bundle = reader.bundle
+    model = bundle.facts.name.rpartition("/")[2] if bundle.facts else ""
+    answer: dict[str, Any] = {
+        "name": bundle.name,
+        "parts": list(bundle.parts),
+        "size_bytes": bundle.size_bytes,
+        "file_count": len(bundle.files),
+        "job": "",
+        "needs_model": model if bundle.spec is not None and "model" not in bundle.parts else "",
+        "free_bytes": free_bytes(paths.models_dir()),
+        "verdict": "",
+        "sentence": "",
+    }
+    if bundle.spec is None:
+        return answer
+    spec = parse_spec(bundle.spec | {"model": bundle.spec.get("model") or model or "model"})
+    answer["job"] = job_name(spec)
+    if isinstance(spec, ComputingSpec) and bundle.facts is not None:
+        try:
+            plan = memory_plan(spec, bundle.facts, machine_sample())
+        except AppError as error:
+            return answer | {"sentence": str(error)}
+        answer |= {"verdict": plan.verdict, "sentence": plan.sentence}
+    return answer
+
+
+METHODS: dict[str, Callable[..., Any]] = {"look_at_bundle": look_at_bundle}

@@ -1,0 +1,228 @@
+"""The two dialogs of a bundle: what goes along to another computer, and what came from one; then a job does it."""
+
+from pathlib import Path
+from typing import Any
+
+from nicegui import run, ui
+
+from desktop_app import paths
+from desktop_app.domain.bundle_spec import PART_TITLES, BundlePart, BundleSpec, OpenBundleSpec
+from desktop_app.domain.job import Job
+from desktop_app.errors import AppError, SpecError
+from desktop_app.hardware.disk import free_bytes, largest_file_bytes
+from desktop_app.jobs.submit import submit
+from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.wording import size_text
+
+from .banner import BannerPlace
+from .button import button, icon_button
+from .path_picker import pick_file, pick_folder, typed_path
+
+BUNDLE_HINT = "Pack it for another computer"
+_LOOK_TIMEOUT_S = 60.0
+_PACKED_KINDS = ("finetune", "quantize")
+_JOB_PARTS: tuple[BundlePart, ...] = ("model", "data", "result", "report", "checkpoint", "preset")
+_MODEL_PARTS: tuple[BundlePart, ...] = ("model", "tokenizer")
+_UNUSUAL = ("preset", "tokenizer")
+
+
+def can_be_bundled(job: Job) -> bool:
+    """Whether a job can go to another computer: it trains or quantizes, and has ended."""
+    return job.kind in _PACKED_KINDS and job.state.is_terminal
+
+
+async def make_bundle(state: WindowState, model: str, job: Job | None = None) -> None:
+    """Show the dialog that packs a job with its model, or a model alone, until a job was handed in or it is closed."""
+    with ui.dialog() as dialog, ui.card().classes("w-[540px] gap-3") as card:
+        card.props["aria-label"] = "Make a bundle"
+        form = _Packing(state, dialog, model, job)
+    dialog.open()
+    await form.show_room()
+    job_id = await dialog
+    dialog.delete()
+    if job_id:
+        state.open_job(job_id)
+
+
+async def open_bundle(state: WindowState, bundle: str = "") -> None:
+    """Show the dialog that takes a bundle in, until a job was handed in or it is closed."""
+    with ui.dialog() as dialog, ui.card().classes("w-[540px] gap-3") as card:
+        card.props["aria-label"] = "Open a bundle"
+        form = _Opening(state, dialog, bundle)
+    dialog.open()
+    await form.look()
+    job_id = await dialog
+    dialog.delete()
+    if job_id:
+        state.open_job(job_id)
+
+
+class _Packing:
+    def __init__(self, state: WindowState, dialog: ui.dialog, model: str, job: Job | None) -> None:
+        self.state = state
+        self.dialog = dialog
+        self.model = model
+        self.job = job
+        self.name = job.name if job else Path(model).name
+        ui.label(f"Pack {self.name} for another computer").classes("t-lead break-words")
+        ui.label(
+            "Whetstone there checks every file, says whether its memory will do, and goes on from the checkpoint."
+            if job
+            else "Whetstone there checks every file before it appears in its list."
+        ).classes("c-2")
+        self.problem = BannerPlace()
+        parts = _JOB_PARTS if job else _MODEL_PARTS
+        self.boxes: dict[BundlePart, ui.checkbox] = {}
+        with ui.element("div").classes("grid w-full gap-x-4 gap-y-1").style("grid-template-columns: 1fr 1fr"):
+            for part in parts:
+                box = ui.checkbox(PART_TITLES[part], value=part not in _UNUSUAL).props("dense size=sm")
+                self.boxes[part] = box.mark(f"bundle-{part}")
+        with ui.row().classes("w-full gap-2 items-center no-wrap"):
+            ui.label("To").classes("c-2 w-[52px] shrink-0")
+            folder = Path(state.settings.output_folder or Path.home())
+            proposed = folder / paths.portable_name(f"{self.name}-bundle")
+            self.target = ui.input(value=str(proposed), placeholder="New folder").classes("grow min-w-0")
+            self.target.mark("bundle-target").props("spellcheck=false").props["aria-label"] = "To"
+            self.target.on("blur", self.show_room).on("keydown.enter", self.show_room)
+            icon_button("o_folder_open", "Choose a folder or a stick", self._pick)
+        self.room = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]").mark("bundle-room")
+        self.zip = ui.toggle({False: "A folder", True: "One zip file"}, value=False).classes("self-start")
+        self.zip.props("toggle-color=none toggle-text-color=none").mark("bundle-zip")
+        with ui.row().classes("w-full justify-end gap-2 pt-1"):
+            button("Cancel", kind="quiet", on_click=dialog.close)
+            button("Pack", kind="primary", on_click=self._start).mark("start-bundle")
+
+    async def show_room(self) -> None:
+        """Say what the disk there has, and that it takes no large file if so."""
+        target = Path(typed_path(self.target.value) or Path.home())
+        try:
+            free = await run.io_bound(free_bytes, target)
+            largest = await run.io_bound(largest_file_bytes, target)
+        except AppError as error:
+            self.problem.show(error)
+            return
+        fat = " · this disk is formatted as FAT, which holds files up to 4.2 GB: take a folder" if largest else ""
+        self.room.set_text(f"{size_text(free or 0)} free there{fat}")
+
+    async def _pick(self) -> None:
+        picked = await pick_folder("Choose where the bundle goes", Path(str(self.target.value or "")).parent)
+        if picked:
+            self.target.value = str(Path(picked) / Path(str(self.target.value)).name)
+            await self.show_room()
+
+    async def _start(self) -> None:
+        self.problem.clear()
+        try:
+            parts = tuple(part for part, box in self.boxes.items() if box.value)
+            if not parts:
+                raise SpecError("Nothing is chosen.", "Choose what goes along.")
+            target = typed_path(self.target.value)
+            job_id = self.job.id if self.job else ""
+            spec = BundleSpec(
+                model=self.model, job=job_id, parts=parts, as_zip=bool(self.zip.value), output=target or None
+            )
+            self.dialog.submit(await run.io_bound(submit, spec))
+        except AppError as error:
+            self.problem.show(error)
+
+
+class _Opening:
+    def __init__(self, state: WindowState, dialog: ui.dialog, bundle: str) -> None:
+        self.state = state
+        self.dialog = dialog
+        self.found: dict[str, Any] | None = None
+        ui.label("Open a bundle").classes("t-lead")
+        ui.label("From another computer with Whetstone. Every file is compared with its checksum.").classes("c-2")
+        self.problem = BannerPlace()
+        with ui.row().classes("w-full gap-2 items-center no-wrap"):
+            ui.label("From").classes("c-2 w-[52px] shrink-0")
+            self.source = ui.input(value=bundle, placeholder="Folder of a bundle, or its zip file")
+            self.source.classes("grow min-w-0").mark("bundle-source").props("spellcheck=false")
+            self.source.props["aria-label"] = "From"
+            self.source.on("blur", self.look).on("keydown.enter", self.look)
+            icon_button("o_folder_open", "Choose a folder", self._pick_folder)
+            icon_button("o_description", "Choose a zip file", self._pick_file)
+        self.facts = ui.column().classes("w-full gap-1 pl-[60px]")
+        with ui.row().classes("w-full gap-2 items-center no-wrap") as self.model_row:
+            ui.label("Model").classes("c-2 w-[52px] shrink-0")
+            self.model = ui.input(placeholder="Its folder on this computer").classes("grow min-w-0")
+            self.model.mark("bundle-model").props("spellcheck=false").props["aria-label"] = "Model"
+            icon_button("o_folder_open", "Choose the model", self._pick_model)
+        self.model_row.set_visibility(False)
+        with ui.row().classes("w-full justify-end gap-2 pt-1"):
+            button("Cancel", kind="quiet", on_click=dialog.close)
+            self.start = button("Check and take in", kind="primary", on_click=self._start).mark("start-opening")
+        self.start.set_enabled(False)
+
+    async def look(self) -> None:
+        """Read the bundle's list and say what it holds."""
+        source = typed_path(self.source.value)
+        self.problem.clear()
+        self.found = None
+        self.facts.clear()
+        self.start.set_enabled(False)
+        self.model_row.set_visibility(False)
+        if not source:
+            return
+        try:
+            self.found = await run.io_bound(self.state.reader.call, "look_at_bundle", _LOOK_TIMEOUT_S, path=source)
+        except AppError as error:
+            self.problem.show(error)
+            return
+        if self.found is not None:
+            self._draw(self.found)
+
+    def _draw(self, found: dict[str, Any]) -> None:
+        names = ["checkpoints" if part == "checkpoint" else part for part in found["parts"]]
+        size, free = found["size_bytes"], found["free_bytes"]
+        with self.facts:
+            about = f"{found['job'] or found['name']} · {size_text(size)} in {found['file_count']:,} files"
+            ui.label(about).classes("font-semibold break-words").mark("bundle-facts")
+            ui.label(", ".join([*names, *(["settings"] if found["job"] else [])]).capitalize()).classes("c-2")
+            if size > free:
+                _draw_line("o_error_outline", "c-bad", f"This disk has {size_text(free)} free; that is too little.")
+            else:
+                _draw_line("o_check", "c-good", f"{size_text(free)} free on this disk")
+            if found["sentence"]:
+                fits = found["verdict"] == "fits"
+                icon, colour = ("o_check", "c-good") if fits else ("o_warning_amber", "c-warn")
+                _draw_line(icon, colour, found["sentence"])
+        self.model_row.set_visibility(bool(found["needs_model"]))
+        if found["needs_model"]:
+            known = (path for path in self.state.models.paths if Path(path).name == found["needs_model"])
+            self.model.value = next(known, "")
+            self.model.props["placeholder"] = f"Folder of {found['needs_model']} on this computer"
+        self.start.set_enabled(size <= free)
+
+    async def _pick_folder(self) -> None:
+        await self._take(await pick_folder("Choose the folder of a bundle"))
+
+    async def _pick_file(self) -> None:
+        await self._take(await pick_file("Choose the zip file of a bundle", [".zip"]))
+
+    async def _take(self, picked: str | None) -> None:
+        if picked:
+            self.source.value = picked
+            await self.look()
+
+    async def _pick_model(self) -> None:
+        picked = await pick_folder("Choose the model on this computer")
+        if picked:
+            self.model.value = picked
+
+    async def _start(self) -> None:
+        self.problem.clear()
+        model = typed_path(self.model.value) if self.found and self.found["needs_model"] else ""
+        try:
+            if self.found and self.found["needs_model"] and not model:
+                raise SpecError("The model is not in the bundle.", f"Name the folder of {self.found['needs_model']}.")
+            spec = OpenBundleSpec(bundle=typed_path(self.source.value), model=model or None)
+            self.dialog.submit(await run.io_bound(submit, spec))
+        except AppError as error:
+            self.problem.show(error)
+
+
+def _draw_line(icon: str, colour: str, text: str) -> None:
+    with ui.row().classes("w-full items-start gap-2 no-wrap"):
+        ui.icon(icon).classes(f"{colour} text-[16px] mt-0.5").props("aria-hidden=true")
+        ui.label(text).classes("min-w-0 break-words")
