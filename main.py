@@ -25,6 +25,10 @@ def main() -> int:
         from desktop_app.jobs.supervisor import run_supervisor
 
         return run_supervisor()
+    if role == "--service" and arguments[1] == "chat":  # a worker by its libraries, a service by how it is spoken to
+        from desktop_app.workers.chat import run_chat
+
+        return run_chat()
     if role == "--service":
         from desktop_app.services.run import run_service
 

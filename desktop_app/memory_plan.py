@@ -79,6 +79,14 @@ def memory_plan(spec: ComputingSpec, facts: ModelFacts, sample: MachineSample) -
     return replace(plan, sentence=f"{plan.sentence} It would fit with {advice}.")
 
 
+def chat_plan(facts: ModelFacts, sample: MachineSample, adapter_bytes: int = 0) -> MemoryPlan:
+    """Plan what it takes to talk to a model with 2,000 tokens in its memory; GGUF is unpacked as it is loaded."""
+    if facts.kind == "gguf":
+        facts = facts.model_copy(update={"quantization": ""})
+    grown = facts.model_copy(update={"size_bytes": facts.size_bytes + adapter_bytes})
+    return _plan(EvaluateSpec(model=facts.path, max_length=8, max_new_tokens=2000), grown, sample)
+
+
 def lora_parameters(shape: ModelShape, rank: int, target_modules: str | tuple[str, ...] = "all-linear") -> int:
     """Count the weights of a LoRA adapter: `rank` * (in + out) for each adapted matrix of each layer."""
     layers = linear_layers(shape)

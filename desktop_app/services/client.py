@@ -35,8 +35,15 @@ _DOING = {
     "look_at_bundle": "Looking at the bundle",
     "sample": "Asking the sensors",
     "repo_files": "Asking the hub",
+    "load_model": "Loading the model",
+    "answer": "The answer",
     "has_token": "Asking the keyring",
     "save_token": "Keeping the token",
+}
+
+_WHY_IT_DIES = {
+    "inspect": "The file may be damaged, or need too much memory; ",
+    "chat": "The system may have ended it for want of memory. Ask again to load the model anew; ",
 }
 
 
@@ -45,7 +52,7 @@ class CallCancelled(ServiceError):
 
 
 class Service:
-    """One helper process by its name: 'inspect', 'sensors' or 'hub', the only one with the network.
+    """One helper process by its name: 'inspect', 'sensors', 'chat' or 'hub', the only one with the network.
 
     Calls from several threads wait for each other.
     """
@@ -57,6 +64,11 @@ class Service:
         self._helper: _Helper | None = None
         self._last_call = 0.0
         self._watch: threading.Timer | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a helper now; what it remembers is lost with it."""
+        return self._helper is not None and not self._helper.is_gone
 
     def call(
         self, method: str, timeout_s: float, on_progress: Callable[[dict[str, Any]], None] | None = None, **params: Any
@@ -165,7 +177,7 @@ class Service:
     def _death(self, helper: "_Helper", doing: str) -> ServiceError:
         code = helper.exit_code()
         self.close()
-        why = "The file may be damaged, or need too much memory; " if self._name == "inspect" else ""
+        why = _WHY_IT_DIES.get(self._name, "")
         return ServiceError(f"{doing} ended without an answer (exit code {code}).", f"{why}{self._log} may say more.")
 
     @property

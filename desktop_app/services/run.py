@@ -1,49 +1,29 @@
-"""Be a service: answer requests from a private pipe until the owner closes it.
+"""Be a service of the window, one without torch: its methods by its name, and the memory that it may take."""
 
-Ends the moment its owner dies, in the middle of a call too. The pipe is moved away from stdout first,
-because libraries print there. A method with a parameter `progress` tells how far it is and can be cancelled.
-"""
-
-import inspect as signatures
 import os
-import queue
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Mapping
 
 import psutil
 
-from desktop_app.errors import AppError, ServiceError
-from desktop_app.pipe import CANCEL, BrokenPipe, packed_error, read_frame, write_frame
+from desktop_app.serving import Method, serve
 
-Method = Callable[..., Any]
-READY = {"ready": True}
-_TELL_EVERY_S = 0.2
 MEMORY_EXIT_CODE = 137  # what a shell shows for a process that the system ended for its memory
 _GIBI = 1024**3
 
 
 def run_service(name: str, arguments: list[str]) -> int:
     """Serve the methods of the service `name`; return the exit code."""
-    requests, replies = _private_pipes()
-    methods, memory_bytes = _methods(name)
-    if memory_bytes:
-        _cap_memory(memory_bytes)
-    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    is_cancelled = threading.Event()
-    threading.Thread(target=_receive, args=(requests, waiting, is_cancelled), name="receive", daemon=True).start()
-    write_frame(replies, READY)
-    while True:
-        request = waiting.get()
-        try:
-            write_frame(replies, _answer(methods, request, Teller(replies, is_cancelled)))
-        except ValueError as error:
-            write_frame(replies, {"error": packed_error(ServiceError(f"The answer cannot be sent: {error}."))})
-        except OSError:
-            return 0  # the owner is gone
+
+    def prepared() -> Mapping[str, Method]:
+        methods, memory_bytes = _methods(name)
+        if memory_bytes:
+            _cap_memory(memory_bytes)
+        return methods
+
+    return serve(prepared)
 
 
 def _methods(name: str) -> tuple[dict[str, Method], int]:
@@ -61,81 +41,6 @@ def _methods(name: str) -> tuple[dict[str, Method], int]:
 
         return hub.METHODS, hub.MEMORY_BYTES
     raise SystemExit(f"no service is called {name!r}")
-
-
-class Cancelled(Exception):
-    """The owner no longer wants the answer to the call that is worked on."""
-
-
-class Teller:
-    """What a method calls to say how far it is, often: `progress(done, total, ...)`; raises when it is to end."""
-
-    def __init__(self, replies: BinaryIO, is_cancelled: threading.Event) -> None:
-        self._replies = replies
-        self._is_cancelled = is_cancelled
-        self._told_at = 0.0
-
-    def __call__(self, done: int, total: int, **more: Any) -> None:
-        """Send it to the owner, at most five times a second; `more` are plain JSON values.
-
-        Raises:
-            Cancelled: the owner asked for it. Let it pass.
-        """
-        if self._is_cancelled.is_set():
-            raise Cancelled
-        now = time.monotonic()
-        if now - self._told_at >= _TELL_EVERY_S:
-            self._told_at = now
-            write_frame(self._replies, {"progress": {"done": done, "total": total, **more}})
-
-
-def _answer(methods: Mapping[str, Method], request: Any, teller: Teller | None = None) -> dict[str, Any]:
-    try:
-        method, params = methods[request["method"]], request["params"]
-        if teller is not None and "progress" in signatures.signature(method).parameters:
-            params = {**params, "progress": teller}
-        return {"result": method(**params)}
-    except Cancelled:
-        return {"cancelled": True}
-    except AppError as error:
-        return {"error": packed_error(error)}
-    except MemoryError:
-        return {"error": packed_error(_too_much_memory())}
-    except Exception as error:  # noqa: BLE001 - the edge of this process: the owner must get an answer
-        traceback.print_exc()
-        return {"error": packed_error(error)}
-
-
-def _too_much_memory() -> ServiceError:
-    return ServiceError("This needs more memory than is set aside for looking at files.", "Choose a smaller file.")
-
-
-def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for requests and replies, and let everything that is printed go to stderr."""
-    requests, replies = os.dup(0), os.dup(1)
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, no path
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    if sys.platform == "win32":
-        import msvcrt
-
-        for handle in (requests, replies):
-            msvcrt.setmode(handle, os.O_BINARY)
-    return os.fdopen(requests, "rb"), os.fdopen(replies, "wb")
-
-
-def _receive(requests: BinaryIO, waiting: "queue.SimpleQueue[Any]", is_cancelled: threading.Event) -> None:
-    """Queue what arrives; when the owner is gone, end the process whatever it is doing."""
-    while True:
-        try:
-            request = read_frame(requests)
-            if request == CANCEL:
-                is_cancelled.set()
-            else:
-                is_cancelled.clear()  # one for the call before came too late
-                waiting.put(request)
-        except (EOFError, BrokenPipe, OSError):
-            os._exit(0)
 
 
 def _cap_memory(limit_bytes: int) -> None:

@@ -275,10 +275,10 @@ def test_a_helper_does_not_outlive_its_owner(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps this limit")
 def test_memory_beyond_the_cap_is_an_error_not_a_full_computer() -> None:
     program = (
-        "from desktop_app.services import run\n"
+        "from desktop_app.serving import answered\nfrom desktop_app.services import run\n"
         "run._cap_memory(2 * 1024**3)\n"
         "def greedy(): return len(bytearray(4 * 1024**3))\n"
-        "print(run._answer({'greedy': greedy}, {'method': 'greedy', 'params': {}})['error']['message'])\n"
+        "print(answered({'greedy': greedy}, {'method': 'greedy', 'params': {}})['error']['message'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "more memory" in done.stdout
