@@ -57,9 +57,11 @@ class Reached:
 class KnownData:
     """Recent files, newest first, each with its reading and report."""
 
-    def __init__(self, settings: Settings, inspector: Service) -> None:
+    def __init__(self, settings: Settings, inspector: Service, quick: Service | None = None) -> None:
+        """`inspector` reads whole files; `quick` shows rows meanwhile, the same one unless given."""
         self.settings = settings
         self.inspector = inspector
+        self.quick = quick or inspector
         self.readings: dict[str, Reading] = {}
         self.reports: dict[str, DataReport] = {}
         self.being_read: set[str] = set()
@@ -68,6 +70,7 @@ class KnownData:
         self.being_counted = ""
         self.changed = Event[[]]()
         self._stopped: set[str] = set()
+        self._interrupted: set[str] = set()  # by a look at another file: read again when they are needed again
         self._overlays: dict[str, str] = {}
         self._more: dict[str, tuple[str, ...]] = {}
         self._evaluation: dict[str, str] = {}
@@ -144,6 +147,10 @@ class KnownData:
         """
         if file in self.being_read:
             return
+        if self.being_read or self.being_counted:  # nobody waits for a file that is no longer looked at
+            self._interrupted |= self.being_read
+            self.stop()
+        self._interrupted.discard(file)
         self.readings[file] = reading or self.reading(file)
         evaluation = self._evaluation.get(file, "")
         self.reports.pop(file, None)
@@ -174,7 +181,7 @@ class KnownData:
 
     def need(self, file: str) -> None:
         """Look at a file in the background unless that was done."""
-        if file and file not in self.reports and file not in self.being_read:
+        if file and (file not in self.reports or file in self._interrupted) and file not in self.being_read:
             background_tasks.create(self.read(file), name=f"read {file}")
 
     async def count_tokens(self, file: str, tokens: TokenChoice) -> None:
@@ -221,6 +228,14 @@ class KnownData:
             self.reached = Reached(done=int(progress.get("done", 0)), total=int(progress.get("total", 0)))
 
         return self.inspector.call(method, _READ_TIMEOUT_S, on_progress=told, **params)
+
+    def ask(self, method: str, **params: Any) -> Any:
+        """Ask the service for some rows, also while a whole file is read; blocks, so call it in a thread.
+
+        Raises:
+            AppError: what the method raised.
+        """
+        return self.quick.call(method, _READ_TIMEOUT_S, **params)
 
     def _ask(self, file: str, limit_s: float | None) -> DataReport:
         try:

@@ -69,7 +69,7 @@ class WindowState:
         self.hub = hub or Service("hub")  # started by the first question to it, which only the user asks
         self.models = KnownModels(settings, inspect)
         self.scan = ModelScan(self.models, self.reader)
-        self.files = KnownData(settings, self.reader)
+        self.files = KnownData(settings, self.reader, inspect)
         self.finetune_form = FinetuneForm()
         self.quantize_form = QuantizeForm()
         self.tab = "models"

@@ -28,7 +28,9 @@ async def test_bad_rows_are_told_by_line_with_their_reason(user: User, state: Wi
     await open_tab(user, state, "data")
     await sees(user, "1 bad row")
     await sees(user, "line 7")
+    await sees(user, f"byte {sum(len(line) for line in Path(str(state.data)).read_bytes().splitlines(True)[:6]):,}")
     await sees(user, "not JSON")
+    await sees(user, "Left out in training")
 
 
 async def test_a_file_that_cannot_be_used_is_a_banner(user: User, state: WindowState, tmp_path: Path) -> None:
@@ -197,14 +199,18 @@ async def test_a_folder_of_files_is_one_choice(user: User, state: WindowState, t
 async def test_another_file_is_read_with_it_and_taken_away_again(
     user: User, state: WindowState, tmp_path: Path
 ) -> None:
-    first, second = make_chats(tmp_path / "one.jsonl", rows=5), make_chats(tmp_path / "two.jsonl", rows=7)
+    first, second = (
+        make_chats(tmp_path / "one.jsonl", rows=5),
+        make_chats(tmp_path / "two.jsonl", rows=7, bad_lines=(2,)),
+    )
     state.choose_data(first)
     await open_tab(user, state, "data")
     await until(lambda: first in state.files.reports)
     user.find(marker="add-file").click()
     await pick(user, second)
-    await until(lambda: (report := state.files.reports.get(first)) is not None and report.rows == 12)
-    await sees(user, "7 rows")
+    await until(lambda: (report := state.files.reports.get(first)) is not None and report.rows == 11)
+    await sees(user, "6 rows, 1 bad")
+    await sees(user, "two.jsonl, line 2")
     assert state.files.choice(first).paths == (first, second)
     user.find(marker="without-two.jsonl").click()
     await until(lambda: (report := state.files.reports.get(first)) is not None and report.rows == 5)

@@ -16,9 +16,9 @@ from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
 from desktop_app.paths import demo_data, free_name
 from desktop_app.ui.known_data import DATA_SUFFIXES, Reading
+from desktop_app.ui.widgets.bad_row_list import bad_row_list
 from desktop_app.ui.widgets.banner import error_banner
 from desktop_app.ui.widgets.button import button, icon_button
-from desktop_app.ui.widgets.conversation import bad_row_list
 from desktop_app.ui.widgets.data_findings import data_findings
 from desktop_app.ui.widgets.data_sources import data_sources
 from desktop_app.ui.widgets.empty_state import empty_state
@@ -177,10 +177,10 @@ class _DataTab:
             report, more, lambda path: self.files.read_with(file, tuple(each for each in more if each != path))
         )
         self._draw_mapping(file, report)
-        data_findings(self._told(file, report).findings, lambda code: self._fix(file, code))
+        found = self._told(file, report).findings
+        data_findings(found, lambda code: self._fix(file, code), has_files=len(report.sources) > 1)
         self._draw_tokens(file, report)
-        if report.bad_rows:
-            bad_row_list(report)
+        bad_row_list(report)
 
     def _draw_mapping(self, file: str, report: DataReport) -> None:
         MappingEditor(report, self.files.reading(file), lambda reading: self._read_as(file, reading))

@@ -1,27 +1,12 @@
-"""A row of the data as a conversation with its roles, and the rows that cannot be used."""
+"""A row of the data as a conversation with its roles."""
 
 from collections.abc import Sequence
 
 from nicegui import ui
 
-from desktop_app.domain.data_report import DataReport, Turn
+from desktop_app.domain.data_report import Turn
 
 _ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool", "text": "Text"}
-
-
-def bad_row_list(report: DataReport) -> None:
-    """Draw the first bad rows by line number, each with its reason."""
-    with ui.column().classes("w-full gap-1 rule-t pt-4").mark("bad-rows"):
-        rows = "row" if report.bad_row_count == 1 else "rows"
-        ui.label(f"{report.bad_row_count:,} bad {rows}").classes("t-lead")
-        with ui.column().classes("w-full gap-0 max-h-[156px] overflow-y-auto no-wrap"):
-            for bad in report.bad_rows:
-                with ui.row().classes("w-full gap-3 no-wrap items-baseline"):
-                    place = f"line {bad.line:,}" if bad.line else f"byte {bad.byte_offset:,}"
-                    ui.label(place).classes("w-[72px] shrink-0 c-3")
-                    ui.label(bad.reason).classes("min-w-0 break-words")
-        if report.bad_row_count > len(report.bad_rows):
-            ui.label(f"The first {len(report.bad_rows)} are shown.").classes("t-small c-3")
 
 
 def conversation(turns: Sequence[Turn]) -> None:

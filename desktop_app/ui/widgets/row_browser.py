@@ -51,7 +51,7 @@ class RowBrowser:
         """Show the page that begins at row `start`, counted from 0."""
         data = self.files.choice(self.file).model_dump(mode="json")
         try:
-            answer = await run.io_bound(self.files.call, "data_rows", data=data, start=max(0, start), count=_PER_PAGE)
+            answer = await run.io_bound(self.files.ask, "data_rows", data=data, start=max(0, start), count=_PER_PAGE)
         except AppError as error:
             self.problem.show(error)
             return
@@ -134,7 +134,7 @@ class RowBrowser:
         data = self.files.choice(self.file).model_dump(mode="json")
         try:
             answer = await run.io_bound(
-                self.files.call, "token_view", data=data, tokens=tokens.model_dump(mode="json"), index=at
+                self.files.ask, "token_view", data=data, tokens=tokens.model_dump(mode="json"), index=at
             )
         except AppError as error:
             self.problem.show(error)

@@ -48,7 +48,8 @@ def _histogram(found: TokenStatistics) -> None:
         lower = 0
         with bars:
             for upper, rows in found.histogram:
-                colour = "var(--warn)" if lower >= found.max_length else "var(--accent)"
+                is_cut = lower >= found.max_length and bool(found.cut_rows or found.without_answer)  # text is split
+                colour = "var(--warn)" if is_cut else "var(--accent)"
                 bar = ui.element("div").classes("grow min-w-0 rounded-t-[2px]")
                 bar.style(f"height: {max(1.5, 100 * rows / most) if rows else 0:.1f}%; background: {colour}")
                 hint(bar, f"{lower + 1:,} to {upper:,} tokens: {rows:,} {'row' if rows == 1 else 'rows'}")

@@ -1,8 +1,12 @@
 """What the window knows of data files: quick first, complete later, and stopped without loss."""
 
+import asyncio
 import threading
 from pathlib import Path
 from typing import Any
+
+import pytest
+from nicegui import core
 
 from desktop_app.services.client import CallCancelled
 from desktop_app.services.inspect import METHODS
@@ -13,13 +17,16 @@ from desktop_app.ui.known_data import KnownData, Reading
 class SlowReader:
     """Answers the quick look at once, and the long one only when it is cancelled."""
 
-    def __init__(self, is_stuck_at_once: bool = False) -> None:
+    def __init__(self, is_stuck_at_once: bool = False, is_one_call: bool = False) -> None:
         self.closed = threading.Event()
+        self.is_one_call = is_one_call
         self.is_stuck_at_once = is_stuck_at_once
 
     def call(self, method: str, timeout_s: float, **params: Any) -> Any:
         if params.get("limit_s") is None or self.is_stuck_at_once:
             assert self.closed.wait(20)
+            if self.is_one_call:
+                self.closed.clear()
             raise CallCancelled("Reading the data was cancelled.")
         params.pop("on_progress")
         return {**METHODS[method](**params), "complete": False}
@@ -72,3 +79,36 @@ async def test_another_reading_forgets_the_report(tmp_path: Path) -> None:
     known.read_as(file, "columns", {"text": "text"})
     assert file not in known.reports
     assert known.reading(file) == Reading(layout="columns", columns={"text": "text"})
+
+
+async def test_another_file_does_not_wait_for_the_one_before_which_is_read_again_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "loop", asyncio.get_running_loop())
+    reader, file = SlowReader(is_one_call=True), rows_file(tmp_path)
+    other = str(tmp_path / "other.jsonl")
+    Path(other).write_text('{"text": "c"}\n')
+    known = KnownData(Settings({}), reader)
+    first = asyncio.create_task(known.read(file))
+    while file not in known.reports:
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(known.read(other))
+    await asyncio.wait_for(first, 20)
+    while other not in known.reports:
+        await asyncio.sleep(0.01)
+    known.stop()
+    await second
+    assert (known.reports[file].rows, known.reports[other].rows) == (2, 1)
+    assert not known.reports[file].complete and not known.reports[file].problem
+    known.need(other)
+    assert not known.being_read, "what was looked at last is known"
+    known.need(file)
+    while file not in known.being_read:
+        await asyncio.sleep(0.01)
+    while file not in known.reports:
+        await asyncio.sleep(0.01)
+    known.stop()
+    while known.being_read:
+        await asyncio.sleep(0.01)
+    known.need(file)
+    assert not known.being_read, "the user stopped it"
