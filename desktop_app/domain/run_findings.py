@@ -12,7 +12,7 @@ from .finetune_spec import FinetuneSpec
 from .run_record import Point, RunRecord
 
 Severity = Literal["problem", "warning", "note"]
-_ROSE = 1.01  # held-out loss above its lowest by this factor has risen
+_ROSE = 1.02  # held-out loss above its lowest by this factor has risen
 _MOSTLY_MASKED = 0.15  # share of trained tokens below which a user should look
 _TRIPLED = 3.0
 _FEWEST_STEPS = 12

@@ -26,7 +26,7 @@ from .job_result import copy_path, draw_checks, draw_facts, show_folder
 from .log_view import LogView
 from .loss_chart import LossChart
 from .result_saving import save_elsewhere
-from .run_again import run_again
+from .run_again import can_be_varied, run_again, vary
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.bundle_dialog import BUNDLE_HINT, can_be_bundled, make_bundle
 from .widgets.button import button, icon_button
@@ -180,10 +180,16 @@ class JobDetail:
             ui.space()
             if can_be_bundled(job):
                 icon_button("o_work_outline", BUNDLE_HINT, lambda: self._bundle(job))
+            if can_be_varied(job):
+                icon_button("o_library_add", "Repeat with changes", lambda: self._vary(job)).mark("vary")
             icon_button("o_delete", "Delete", lambda: self._delete(job))
 
     def _open_in_jobs(self) -> None:
         self._state.tab = "jobs"
+
+    async def _vary(self, job: Job) -> None:
+        with self._pane:
+            await vary(self._state, job, self._problem.show)
 
     async def _copy_report(self) -> None:
         if self._job is not None and self._feed is not None:

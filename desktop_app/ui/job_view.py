@@ -21,6 +21,7 @@ from .job_rows import is_main_unit, method_text, model_name, progress_share
 from .log_view import LogView
 from .loss_chart import LossChart
 from .machine_charts import MachineCharts
+from .run_again import can_be_varied, vary
 from .sample_answers import draw_samples
 from .widgets.banner import BannerPlace, error_banner
 from .widgets.bundle_dialog import BUNDLE_HINT, can_be_bundled, make_bundle
@@ -178,6 +179,8 @@ class JobView:
                 button(action.name, action.icon, on_click=lambda action=action: self._perform(action, job))
         if can_be_bundled(job):
             icon_button("o_work_outline", BUNDLE_HINT, lambda: self._bundle(job))
+        if can_be_varied(job):
+            icon_button("o_library_add", "Repeat with changes", lambda: self._vary(job)).mark("vary")
         if job.state.is_terminal:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
 
@@ -188,6 +191,11 @@ class JobView:
     async def _bundle(self, job: Job) -> None:
         with self._root:
             await make_bundle(self._window, job.model, job)
+
+    async def _vary(self, job: Job) -> None:
+        self._problem.clear()
+        with self._root:
+            await vary(self._window, job, self._problem.show)
 
     async def _perform(self, action: Action, job: Job) -> None:
         self._problem.clear()

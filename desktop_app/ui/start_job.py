@@ -12,6 +12,7 @@ from desktop_app.jobs.submit import submit
 from desktop_app.memory_plan import MemoryPlan
 from desktop_app.paths import portable_name
 
+from .queue_time import waiting_s
 from .window_state import WindowState
 from .wording import duration_text
 
@@ -38,13 +39,9 @@ def when_it_starts(state: WindowState, plan: MemoryPlan | None) -> str:
     active = state.active_job
     if active is not None and active.kind in KINDS_THAT_GO_ON:
         active = None  # it does not compute; nobody waits for it
-    if waiting:
-        return (
-            f"Starts after {len(waiting) + (active is not None)} other jobs"
-            if active or len(waiting) > 1
-            else f"Starts after {waiting[-1].name}"
-        )
-    if active is None:
+    if active is None and not waiting:
         return "Starts at once"
-    left = f", in about {duration_text(active.eta_s)}" if active.eta_s else ""
-    return f"Starts after {active.name}{left}"
+    seconds, unknown = waiting_s(active, waiting, state.jobs)
+    left = f", in about {duration_text(seconds)}" if seconds and not unknown else ""
+    before = [*filter(None, [active]), *waiting]
+    return f"Starts after {before[0].name if len(before) == 1 else f'{len(before)} other jobs'}{left}"

@@ -225,7 +225,8 @@ def curve_of(run: Run) -> Iterator[tuple[float, type[Any], dict[str, Any]]]:
     dice = random.Random(run.name)
     last = round(run.steps * run.share)
     for step in range(1, last + 1):
-        loss = run.loss - 0.02 + 1.15 * math.exp(-step / (run.steps / 9)) + dice.gauss(0, 0.05)
+        learned = run.loss - 0.02 + 1.15 * math.exp(-step / (run.steps / 9))
+        loss = learned + dice.gauss(0, 0.05)
         rate = 2e-4 * (1 + math.cos(math.pi * step / run.steps)) / 2
         values = {
             "loss": round(loss, 4),
@@ -242,7 +243,7 @@ def curve_of(run: Run) -> Iterator[tuple[float, type[Any], dict[str, Any]]]:
         )
         if step % 100 == 0:
             learned_by_heart = 0.4 * max(0.0, step / run.steps - 0.34) * run.overfits
-            yield at, Metric, {"step": step, "values": {"eval_loss": round(loss + 0.04 + learned_by_heart, 4)}}
+            yield at, Metric, {"step": step, "values": {"eval_loss": round(learned + 0.04 + learned_by_heart, 4)}}
         if run.name == "support-qwen-1.5b" and step % 300 in (1, 0):
             for number, prompt in enumerate(("My export stops at 40 %. What can I do?", "Wie kündige ich?")):
                 answer = SAMPLES[0 if step == 1 else min(3, 1 + step // 300)][number]

@@ -319,3 +319,24 @@ async def test_it_says_with_what_to_start_and_takes_it_over(user: User, chosen: 
     assert chosen.finetune_form.values["keep_best"] is True
     await user.should_not_see(marker="use-start")
     assert chosen.finetune_form.to_spec().held_out == 0.1
+
+
+async def test_a_small_grid_says_how_many_runs_and_when_and_queues_them(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "Starts at once")
+    user.find(marker="several-runs").click()
+    await sees(user, "1 run.")
+    user.find(marker="values-Field").clear().type("1e-4, 2e-4, 0.5")
+    await sees(user, "Above 0.01")
+    assert not next(iter(user.find(marker="queue-variants").elements)).enabled
+    user.find(marker="values-Field").clear().type("1e-4, 2e-4")
+    next(iter(user.find(marker="vary-And field").elements)).set_value("rank")  # type: ignore[attr-defined]
+    user.find(marker="values-And field").clear().type("8, 16")
+    await sees(user, "2 × 2 = 4 runs, one after the other.")
+    await sees(user, "The first starts at once.")
+    user.find(marker="queue-variants").click()
+    await until(lambda: len(specs()) == 4)
+    assert {(spec.learning_rate, spec.rank) for spec in specs()} == {  # type: ignore[attr-defined]
+        (rate, rank) for rate in (1e-4, 2e-4) for rank in (8, 16)
+    }
+    await until(lambda: chosen.tab == "jobs")

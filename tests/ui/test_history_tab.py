@@ -11,6 +11,7 @@ from nicegui.testing import User
 
 from desktop_app import paths
 from desktop_app.domain.job import Job, JobState
+from desktop_app.jobs.findings import findings_of
 from desktop_app.os_lock import OsLock
 from desktop_app.ui.tabs import history_tab
 from desktop_app.ui.window_state import WindowState
@@ -227,5 +228,6 @@ async def test_what_a_run_means_stands_in_words_each_with_a_button_that_works(
 
 async def test_a_run_without_findings_says_nothing(user: User, state: WindowState, jobs: dict[str, Job]) -> None:
     await opened(user, state, jobs["support-qwen-r8"])
-    await until(lambda: any("support-qwen-r8" in str(label.text) for label in user.find(ui.label).elements))
+    await user.should_see("loaded and answered", retries=PATIENT)  # its folder has been read
+    assert findings_of(jobs["support-qwen-r8"]) == []
     await user.should_not_see("What it means")

@@ -188,7 +188,7 @@ class FinetuneForm(Form[FinetuneSpec]):
         )
         rows = min(in_file, spec.max_rows or in_file)
         trained = max(1, rows - round(rows * spec.held_out))
-        per_epoch = math.ceil(trained / (spec.batch_size * spec.gradient_accumulation))
+        per_epoch = math.ceil(trained / spec.effective_batch)
         steps = max(1, math.ceil(per_epoch * spec.epochs))
         return min(steps, spec.max_steps or steps)
 

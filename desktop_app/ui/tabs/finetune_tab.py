@@ -4,7 +4,6 @@ What stands beside the form follows by itself: timers compare it with what the f
 """
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from nicegui import ui
 
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job
 from desktop_app.domain.preset import PRESETS, Preset
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.domain.training_limits import objective_note
@@ -21,6 +20,7 @@ from desktop_app.hardware.disk import free_bytes
 from desktop_app.paths import data_dir
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.known_data import DATA_SUFFIXES
+from desktop_app.ui.queue_time import expected_s
 from desktop_app.ui.start_job import start_job, when_it_starts
 from desktop_app.ui.summary import data_line, model_line
 from desktop_app.ui.widgets.banner import BannerPlace
@@ -39,6 +39,7 @@ from desktop_app.ui.widgets.start_bar import StartBar
 from desktop_app.ui.widgets.start_with import StartWith
 from desktop_app.ui.widgets.template_dialog import choose_template
 from desktop_app.ui.widgets.token_preview import TokenPreview
+from desktop_app.ui.widgets.variants_dialog import queue_variants
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import duration_text, size_text
 
@@ -55,8 +56,6 @@ _HELD_OUT = "held out"  # a path is never that
 _FOLLOW_S = 0.25
 _DISK_S = 10.0
 _EARLIER_COUNT = 4
-# Jobs with the same values here take about the same time for a step.
-_STEP_FIELDS = ("method", "batch_size", "gradient_accumulation", "max_length", "activation_checkpointing", "device")
 
 
 def draw(state: WindowState) -> None:
@@ -138,6 +137,7 @@ class _FinetuneTab:
     def _draw_actions(self) -> None:
         button("Reset", kind="quiet", on_click=self._reset)
         button("Save as spec", kind="quiet", on_click=self._save_spec).mark("save-spec")
+        button("Several runs", kind="quiet", on_click=self._vary).mark("several-runs")
 
     def _changed(self, name: str) -> None:
         if name in ("method", "objective") and self.form.follow_method():
@@ -220,7 +220,8 @@ class _FinetuneTab:
 
     def _show_figures(self) -> None:
         steps, plan = self.form.steps(), self.plan.plan
-        seconds = _time_from(self._earlier or (), steps, self.form.draft())
+        draft = self.form.draft()
+        seconds = None if draft is None or not steps else expected_s(draft.model_dump(), self._earlier or (), steps)
         self.plan_box.set_visibility(steps is not None or plan is not None)
         about = "≈ " if self.form.report is not None and not self.form.report.complete else ""
         self.steps.show("–" if steps is None else f"{about}{steps:,}")
@@ -291,6 +292,14 @@ class _FinetuneTab:
     async def _save_spec(self) -> None:
         await save_form(self.form, self.banner, self.state.settings.output_folder)
 
+    async def _vary(self) -> None:
+        try:
+            spec = self.form.to_spec()
+        except AppError as error:
+            self.banner.show(error)
+            return
+        await queue_variants(self.state, spec)
+
     async def _pick_model(self) -> None:
         picked = await pick_folder("Choose a model folder", self.state.model)
         if picked:
@@ -331,14 +340,3 @@ class _FinetuneTab:
 
 def _clause(word: str, offset: str = "pt-[5px]") -> None:
     ui.label(word).classes(f"t-lead c-2 text-right {offset}")
-
-
-def _time_from(jobs: Sequence[Job], steps: int | None, spec: FinetuneSpec | None) -> float | None:
-    """Expect the time of an earlier run with steps of the same size; None if there was none."""
-    if steps is None or spec is None:
-        return None
-    for job in jobs:
-        same_step = all(job.spec.get(name) == getattr(spec, name) for name in _STEP_FIELDS)
-        if same_step and job.state is JobState.SUCCEEDED and job.duration_s and job.done:
-            return job.duration_s / job.done * steps
-    return None

@@ -1,0 +1,166 @@
+"""Queue a job again with one or two fields changed, in every combination of values; says how many runs, and when."""
+
+import asyncio
+import time
+from typing import Any
+
+from nicegui import ui
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.variants import Varied, variants
+from desktop_app.errors import AppError, SpecError
+from desktop_app.ui.forms.field import FieldProblem, FormField
+from desktop_app.ui.forms.finetune_form import FinetuneForm
+from desktop_app.ui.forms.quantize_form import QuantizeForm
+from desktop_app.ui.queue_time import expected_s, waiting_s
+from desktop_app.ui.start_job import start_job
+from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.wording import clock_text, duration_text
+
+from .button import button
+from .finetune_fields import WORDS
+
+_KINDS = ("whole", "decimal", "choice", "switch")
+_USUAL = {"finetune": "learning_rate", "quantize": "method"}
+_YES = {"yes": True, "no": False, "true": True, "false": False}
+
+
+async def queue_variants(state: WindowState, spec: Varied) -> None:
+    """Show the dialog until runs are queued or it is closed."""
+    dialog = _Dialog(state, spec)
+    first = await dialog.dialog
+    dialog.dialog.delete()
+    if first:
+        state.open_job(first)
+
+
+class _Dialog:
+    def __init__(self, state: WindowState, spec: Varied) -> None:
+        self._state = state
+        self._spec = spec
+        form = FinetuneForm() if isinstance(spec, FinetuneSpec) else QuantizeForm()
+        self._fields = {
+            name: field for name, field in form.fields.items() if field.kind in _KINDS and name not in form.chosen
+        }
+        self._made: list[Varied] = []
+        with ui.dialog() as self.dialog, ui.card().classes("!w-[600px] !max-w-full gap-3") as card:
+            card.props["aria-label"] = "Repeat with changes"
+            ui.label("Repeat with changes").classes("t-lead")
+            ui.label(
+                "Every combination of these values becomes a job. A run that fails does not stop the others."
+            ).classes("c-2")
+            self._rows = [self._draw_row(_USUAL[spec.kind], "Field"), self._draw_row("", "And field")]
+            self._said = ui.label().classes("min-w-0 break-words").mark("variants-said")
+            self._more = ui.label().classes("t-small c-3").mark("variants-when")
+            with ui.row().classes("w-full justify-end gap-2"):
+                button("Cancel", kind="quiet", on_click=self.dialog.close)
+                self._queue = button("Queue", kind="primary", on_click=self._submit).mark("queue-variants")
+        self._follow()
+        self.dialog.open()
+
+    def _draw_row(self, name: str, title: str) -> tuple[ui.select, ui.input]:
+        options = ({} if name else {"": "none"}) | {key: field.label for key, field in self._fields.items()}
+        with ui.row().classes("w-full gap-3 no-wrap items-start"):
+            field = ui.select(options, value=name, on_change=self._follow).classes("w-[200px]").mark(f"vary-{title}")
+            field.props(f'aria-label="{title}"')
+            values = ui.input(value=self._now(name), on_change=self._follow).classes("grow").mark(f"values-{title}")
+            values.props('aria-label="Values, with commas between" placeholder="Values, with commas between"')
+            values.props("spellcheck=false")
+        field.on_value_change(lambda event: values.set_value(self._now(event.value)))
+        return field, values
+
+    def _now(self, name: str) -> str:
+        """The present value of a field, to change."""
+        value = getattr(self._spec, name) if name else ""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, int | float):
+            return f"{value:g}" if isinstance(value, float) else str(value)  # no commas, which part the values
+        return str(self._fields[name].shown(value)) if name else ""
+
+    def _follow(self) -> None:
+        """Say what would be queued, or why nothing can be."""
+        if not hasattr(self, "_queue"):  # while it is drawn
+            return
+        try:
+            self._made = variants(self._spec, self._choices())
+        except SpecError as error:
+            self._made = []
+            self._said.set_text(error.message)
+        else:
+            self._said.set_text(self._count_text())
+        self._said.classes(add="" if self._made else "c-bad", remove="c-bad" if self._made else "")
+        self._more.set_text(self._when_text() if self._made else "")
+        count = len(self._made)
+        self._queue.set_text(f"Queue {count} {'run' if count == 1 else 'runs'}" if count else "Queue")
+        self._queue.set_enabled(bool(self._made))
+
+    def _choices(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for chosen, typed in self._rows:
+            if not chosen.value:
+                continue
+            if chosen.value in found:
+                raise SpecError("The same field is chosen twice.", "Choose another one, or none.")
+            found[chosen.value] = _parsed(self._fields[chosen.value], str(typed.value or ""))
+        return found
+
+    def _count_text(self) -> str:
+        counts = [len(dict.fromkeys(values)) for values in self._choices().values()]
+        count = len(self._made)
+        product = f"{' × '.join(map(str, counts))} = " if len(counts) > 1 else ""
+        return f"{product}{count} runs, one after the other." if count > 1 else "1 run."
+
+    def _when_text(self) -> str:
+        """When they start and end, as far as earlier jobs tell."""
+        jobs = self._state.jobs
+        wait_s, unknown = waiting_s(self._state.active_job, self._state.queued_jobs, jobs)
+        if not wait_s and not unknown:
+            start = "The first starts at once."
+        elif unknown:
+            of = "one job" if unknown == 1 else f"{unknown} jobs"
+            least = f"in {duration_text(wait_s)} at the earliest" if wait_s else "after what waits already"
+            start = f"The first starts {least}; how long {of} before it will take is not known."
+        else:
+            start = f"The first starts in about {duration_text(wait_s)}."
+        each = [expected_s(made.model_dump(mode="json"), jobs) for made in self._made]
+        known = [seconds for seconds in each if seconds is not None]
+        if not known:
+            return f"{start} How long they take is known once one has run."
+        took = sum(known) / len(known) * len(each)
+        end = "" if unknown else f", all done at about {clock_text(time.time() + wait_s + took)}"
+        return f"{start} Together about {duration_text(took)} by earlier runs{end}."
+
+    async def _submit(self) -> None:
+        self._queue.disable()
+        first, done = "", 0
+        try:
+            for spec in self._made:
+                job_id = await start_job(self._state, spec)
+                first, done = first or job_id, done + 1
+                await asyncio.sleep(0)
+        except AppError as error:
+            ui.notify(f"{done} of {len(self._made)} are queued. {error.message}", caption=error.hint)
+        else:
+            ui.notify(f"Queued {done} {'run' if done == 1 else 'runs'}.")
+        self.dialog.submit(first)
+
+
+def _parsed(field: FormField, typed: str) -> list[Any]:
+    """Read values with commas between; a choice also by the word that stands in the window.
+
+    Raises:
+        SpecError: one of them cannot be.
+    """
+    by_word = {WORDS.get(choice, choice).lower(): choice for choice in field.choices}
+    found = []
+    for part in filter(None, (each.strip() for each in typed.replace(";", ",").split(","))):
+        value: Any = by_word.get(part.lower(), part) if field.kind == "choice" else part
+        if field.kind == "switch":
+            value = _YES.get(part.lower(), part)
+        try:
+            found.append(field.parse(value))
+        except FieldProblem as problem:
+            among = f" Known: {', '.join(field.choices)}." if field.kind == "choice" else ""
+            raise SpecError(f"{field.label} {part}: {problem.error.message}{among}", field.description) from problem
+    return found
