@@ -85,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _export_arguments(_command(commands, "export", "export a result: whole model, GGUF, adapter; tried first", _export))
     _command(commands, "doctor", "say what a bug report needs to say about this computer; names no path", _doctor)
+    fetch = _command(
+        commands,
+        "fetch-list",
+        "write what a computer that is online must get of a model, and the commands",
+        _fetch_list,
+    )
+    fetch.add_argument("repo", metavar="OWNER/NAME", help="the model's name on the hub, or the link of its page")
+    fetch.add_argument("output", metavar="FOLDER", help="new folder for the list, for example on a USB stick")
+    fetch.add_argument("--ask-later", action="store_true", help="do not ask the hub now; the script does when it runs")
     _bundle_arguments(commands.add_parser("bundle", help="carry a job or a model to another computer: make, open"))
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     token = _command(commands, "token", "let programs use the API: list, create NAME, revoke NAME, on, off", _token)
@@ -195,6 +204,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from .doctor import print_doctor
 
     return print_doctor(arguments.json)
+
+
+def _fetch_list(arguments: argparse.Namespace) -> int:
+    from .fetch_list import make_fetch_list
+
+    return make_fetch_list(arguments)
 
 
 def _bundle_make(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The one service that may use the network, and only when the user asks it to: look at a repository, keep a token."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from desktop_app.hub.repository import read_repository, suggested_files
@@ -10,14 +11,14 @@ MEMORY_BYTES = 1024**3
 
 
 def repo_files(repo: str, revision: str = "") -> dict[str, Any]:
-    """List the files of a repository with their sizes and whether a loader needs them; and its commit and licence.
+    """List the files of a repository, with sizes, checksums and whether a loader needs them; its commit and licence.
 
     Raises:
         NetworkError: as `hub.repository.read_repository`.
     """
     found = read_repository(repo, revision, hub_token())
     wanted = set(suggested_files(found.files))
-    files = [{"name": file.name, "size": file.size, "suggested": file.name in wanted} for file in found.files]
+    files = [{**asdict(file), "suggested": file.name in wanted} for file in found.files]
     return {"repo": found.name, "commit": found.commit, "licence": found.licence, "files": files}
 
 

@@ -16,6 +16,7 @@ from desktop_app.domain.bring_in_spec import BringInSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import ModelError, SpecError, StorageError
 from desktop_app.job_folder import JobFolder
+from desktop_app.library.fetch_list import HELPERS, check_fetched, fetched_origin
 from desktop_app.library.model_files import list_model_files
 from desktop_app.library.model_folder import gguf_parts, listed_facts
 from desktop_app.library.origin import read_strange_manifest
@@ -50,12 +51,13 @@ def bring_in(spec: BringInSpec, job: JobFolder, reporter: Reporter) -> Finished:
     result = ResultFolder(final, job.id, made_for=f"bring in {source}")
     size = sum(file.size for file in sources)
     about = provenance(spec)
+    fetched = fetched_origin(source) if source.is_dir() else None  # asked before a move takes it away
     try:
         if spec.move and _is_same_disk(source, result.part):
             digests = _moved(source, sources, result, ByteProgress(reporter, size), reporter)
         else:
-            digests = _copied(sources, result, size, reporter)
-        about["origin"] = _origin(result.part)
+            digests = _copied(source, sources, result, size, reporter)
+        about["origin"] = fetched or _origin(result.part)
         (result.part / JOURNAL).unlink(missing_ok=True)
         result.finish(about, lambda part: _check_whole(part, facts), digests)
     except BaseException:
@@ -116,7 +118,8 @@ def _files(source: Path, name: str) -> list[Source]:
         if source.suffix.lower() != ".gguf":  # a blob of Ollama
             files = {f"{name}.gguf": source}
     else:
-        files = {name: source / name for name in list_model_files(source).all}
+        names = [name for name in list_model_files(source).all if name not in HELPERS and not name.startswith(".done-")]
+        files = {name: source / name for name in names}
     states = {name: path.stat() for name, path in files.items()}
     return [
         Source(path=path, name=name, size=states[name].st_size, changed_ns=states[name].st_mtime_ns)
@@ -134,13 +137,14 @@ def _check_may_move(source: Path, sources: list[Source]) -> None:
         )
 
 
-def _copied(sources: list[Source], result: ResultFolder, size: int, reporter: Reporter) -> dict[str, str]:
+def _copied(source: Path, sources: list[Source], result: ResultFolder, size: int, reporter: Reporter) -> dict[str, str]:
     done = sum(path.stat().st_size for path in result.part.rglob("*") if path.is_file())
     check_space(max(0, size - done), result.part.parent)
     progress = ByteProgress(reporter, 2 * size)  # once over, once back
     reporter.stage("Copying")
     digests = copy_files(sources, result.part, progress)
     _check_against_its_manifest(result.part, digests)
+    _check_against_hub(source, digests, reporter)
     reporter.stage("Reading it back")
     check_copies(result.part, digests, progress)
     return digests
@@ -154,12 +158,20 @@ def _moved(
     digests = {file.name: file_digest(file.path, progress) for file in sources}
     if source.is_dir():
         _check_against_its_manifest(source, digests)
+        _check_against_hub(source, digests, reporter)
         shutil.rmtree(result.part)
         source.rename(result.part)
     else:
         for file in sources:
             file.path.rename(result.part / file.name)
     return digests
+
+
+def _check_against_hub(source: Path, digests: dict[str, str], reporter: Reporter) -> None:
+    """Compare what was fetched on another computer with what the hub stated there."""
+    compared = check_fetched(source, digests) if source.is_dir() else 0
+    if compared:
+        reporter.notice(f"{compared} files are those that the hub states.")
 
 
 def _is_same_disk(source: Path, part: Path) -> bool:

@@ -216,3 +216,23 @@ async def test_picked_folders_fill_the_dialog(user: User, state: WindowState, la
     user.find(marker="bring-pick").click()
     await pick(user, str(goat))
     await sees(user, "goat: model ·")
+
+
+async def test_a_fetch_list_is_made_offline_with_commands_that_ask(
+    user: User, state: WindowState, lamb: Path, tmp_path: Path
+) -> None:
+    state.hub = hub = FakeService()
+    state.settings.offline = True
+    await open_tab(user, state, "models")
+    await sees(user, "Chat template")
+    user.find("Download").click()
+    await sees(user, "Whetstone is offline")
+    user.find(marker="make-list").click()
+    await sees(user, "No model is named.")
+    choose(user, "fetch-name", "https://huggingface.co/owner/goat")
+    user.find(marker="make-list").click()
+    (tmp_path / "stick").mkdir()
+    await pick(user, str(tmp_path / "stick"))
+    await until((tmp_path / "stick" / "fetch-goat" / "fetch.sh").is_file)
+    assert "owner/goat" in (tmp_path / "stick" / "fetch-goat" / "FETCH.txt").read_text()
+    assert not hub.calls

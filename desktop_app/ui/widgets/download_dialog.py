@@ -13,12 +13,14 @@ from desktop_app.domain.download_spec import DownloadSpec, repo_and_revision
 from desktop_app.errors import AppError, SpecError
 from desktop_app.hardware.disk import free_bytes
 from desktop_app.jobs.submit import submit
+from desktop_app.library.fetch_list import listed_files, write_fetch_list
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button
 from .hint import hint
+from .path_picker import pick_folder
 
 _ASK_TIMEOUT_S = 60.0
 
@@ -47,9 +49,45 @@ def _draw_offline(state: WindowState, dialog: ui.dialog) -> None:
         "Nothing is sent or fetched while the switch Offline is on. Switch it off in Settings to download a model, "
         "or bring one in from a USB stick."
     ).classes("c-2")
+    ui.label(
+        "A fetch list is a small folder for a computer that is online and has no Whetstone: plain commands that get "
+        "the model. Carry it back, then bring it in; every file is compared with the hub's checksum."
+    ).classes("c-2")
+    problem = BannerPlace()
+    with ui.row().classes("w-full gap-2 no-wrap"):
+        name = ui.input(placeholder="owner/name, or the link of its page").classes("grow min-w-0").mark("fetch-name")
+        name.props('spellcheck=false aria-label="Name or link"')
+        button("Make a fetch list", on_click=lambda: _make_list(str(name.value or ""), None, None, problem)).mark(
+            "make-list"
+        )
     with ui.row().classes("w-full justify-end gap-2 pt-1"):
         button("Open Settings", on_click=open_settings)
         button("Close", kind="primary", on_click=dialog.close)
+
+
+async def _make_list(name: str, found: dict[str, Any] | None, files: list[str] | None, problem: BannerPlace) -> None:
+    """Ask where to, and write a fetch list there: of what the hub said, else one that asks it."""
+    problem.clear()
+    named = repo_and_revision(name)
+    if named is None:
+        problem.show(_no_name(name))
+        return
+    parent = await pick_folder("Make the fetch list in")
+    if parent is None:
+        return
+    folder = Path(parent) / paths.portable_name(f"fetch-{Path(named[0]).name}")
+    commit = found["commit"] if found else named[1]
+    try:
+        await run.io_bound(write_fetch_list, folder, named[0], commit, listed_files(found, files) if found else [])
+    except AppError as error:
+        problem.show(error)
+        return
+    ui.notify(f"The fetch list is in {folder}. FETCH.txt says what to do with it.", multi_line=True, timeout=8000)
+
+
+def _no_name(name: str) -> SpecError:
+    what = f"{name.strip()[:80]} is no name of a model." if name.strip() else "No model is named."
+    return SpecError(what, "Write it as owner/name, or paste the link of its page.")
 
 
 class _Form:
@@ -70,6 +108,9 @@ class _Form:
         with ui.expansion("Token for gated and private models").classes("w-full quiet-expansion"):
             self._draw_token()
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
+            fetch = button("Make a fetch list", kind="quiet", on_click=self._list).mark("make-list")
+            hint(fetch, "Commands for another computer that is online and has no Whetstone")
+            ui.space()
             button("Cancel", kind="quiet", on_click=dialog.close)
             self.start = button("Download", kind="primary", on_click=self._start)
         self.start.set_enabled(False)
@@ -90,9 +131,7 @@ class _Form:
         self._forget()
         named = repo_and_revision(str(self.name.value or ""))
         if named is None:
-            shown = str(self.name.value or "").strip()[:80]
-            what = f"{shown} is no name of a model." if shown else "No model is named."
-            self.problem.show(SpecError(what, "Write it as owner/name, or paste the link of its page."))
+            self.problem.show(_no_name(str(self.name.value or "")))
             return
         self.look_button.set_enabled(False)
         self.sum.set_text("Asking the hub …")
@@ -149,6 +188,10 @@ class _Form:
             return
         self.token.value = ""
         ui.notify("The token is in the system's keyring." if token else "The token is forgotten.")
+
+    async def _list(self) -> None:
+        chosen = [name for name, box in self.boxes.items() if box.value]
+        await _make_list(str(self.name.value or ""), self.found, chosen, self.problem)
 
     async def _start(self) -> None:
         if self.found is None:
