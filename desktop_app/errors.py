@@ -6,7 +6,8 @@
     ├── DataError       a data file is missing something, damaged or of an unknown layout
     ├── HardwareError   this computer lacks what the job needs
     │   └── MemoryShortage  it has not enough memory for it
-    ├── StorageError    disk full, read-only, a file that cannot be written or read
+    ├── StorageError    read-only, a file that cannot be written or read
+    │   └── DiskFull        there is no space left to write to
     ├── NetworkError    a hub cannot be reached, or refuses
     ├── JobError        a job is not in a state that allows what was asked
     └── ServiceError    a helper process of this program gave no answer
@@ -58,6 +59,10 @@ class StorageError(AppError):
     """A file or folder cannot be written or read."""
 
 
+class DiskFull(StorageError):
+    """There is no space left where something is to be written."""
+
+
 class NetworkError(AppError):
     """A hub cannot be reached, or refuses what was asked."""
 
@@ -77,6 +82,7 @@ ERROR_KINDS: dict[type[AppError], str] = {
     DataError: "data",
     MemoryShortage: "memory",  # before the branch that it belongs to
     HardwareError: "hardware",
+    DiskFull: "disk_full",  # before the branch that it belongs to
     StorageError: "storage",
     NetworkError: "network",
     JobError: "job",

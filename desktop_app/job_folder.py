@@ -8,7 +8,8 @@
     outcome.json    how it ended; written by the supervisor, once
     note.txt        the user's own words about it
     plan.json       what was changed of the spec since, so that the job needs less memory
-    request-NAME    what the user asks of the worker: pause, stop, cancel, save, measure
+    request-NAME    what the user asks of the worker: pause, stop, cancel, save, measure; hold is the supervisor's own
+                    pause, by a rule of the user, go_on the user's word against such a rule
     checkpoints/    verified checkpoints
     result/         what came out, unless the spec names another folder
 
@@ -36,13 +37,15 @@ _PAGE_BYTES = 8 * 1024 * 1024
 
 
 class Request(StrEnum):
-    """What a user can ask of a running worker."""
+    """What a user can ask of a running worker; HOLD asks the supervisor, GO_ON is asked of it."""
 
     PAUSE = "pause"
     STOP = "stop"
     CANCEL = "cancel"
     SAVE = "save"
     MEASURE = "measure"
+    HOLD = "hold"
+    GO_ON = "go_on"
 
 
 class ProcessIdentity(Value):
@@ -167,6 +170,11 @@ class JobFolder:
     def is_asked(self, request: Request) -> bool:
         """Whether the user asks for this; cheap enough for every step."""
         return (self.path / f"request-{request}").exists()
+
+    @property
+    def is_to_pause(self) -> bool:
+        """Whether the worker is to hold still, by the user's word or by a rule."""
+        return self.is_asked(Request.PAUSE) or self.is_asked(Request.HOLD)
 
     def write_process(self, identity: ProcessIdentity) -> None:
         """Note who works on the job; once per start of a worker."""

@@ -63,6 +63,10 @@ def _texts(value: object) -> list[str] | None:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else None
 
 
+def _whole(low: int, high: int) -> Callable[[object], int | None]:
+    return lambda value: value if type(value) is int and low <= value <= high else None
+
+
 def _pair(low: int, high: int) -> Callable[[object], tuple[int, int] | None]:
     def valid(value: object) -> tuple[int, int] | None:
         if not isinstance(value, list | tuple) or len(value) != 2:
@@ -78,7 +82,8 @@ def _pair(low: int, high: int) -> Callable[[object], tuple[int, int] | None]:
 class Settings:
     """The user's preferences; keys of other versions stay in the mapping untouched.
 
-    A list is handed out as a copy: change it and assign it again. Window sizes and places are in pixels.
+    A list is handed out as a copy: change it and assign it again. Window sizes and places are in pixels, charges in %,
+    temperatures in °C (0: no limit), quiet hours from and until in minutes of the day.
     """
 
     theme = _Preference[Theme]("system", _theme)
@@ -89,7 +94,14 @@ class Settings:
     output_folder = _Preference[str]("", _text)
     offline = _Preference[bool](True, _flag)
     notifications = _Preference[bool](True, _flag)
+    sound = _Preference[bool](False, _flag)
     keep_awake = _Preference[bool](True, _flag)
+    pause_on_battery = _Preference[bool](False, _flag)
+    pause_below_charge = _Preference[int](0, _whole(0, 95))
+    pause_above_temperature = _Preference[int](0, _whole(0, 110))
+    pause_for_other_program = _Preference[bool](False, _flag)
+    has_quiet_hours = _Preference[bool](False, _flag)
+    quiet_hours = _Preference[tuple[int, int]]((22 * 60, 7 * 60), _pair(0, 24 * 60 - 1))
     window_size = _Preference[tuple[int, int]]((1280, 820), _pair(320, 16384))
     window_place = _Preference[tuple[int, int] | None](None, _pair(-32768, 32767))
     window_maximized = _Preference[bool](False, _flag)

@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from desktop_app import process
-from desktop_app.domain.event import LAST_EVENTS, Started
+from desktop_app.domain.event import LAST_EVENTS, Checkpoint, Started
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.job_folder import JobFolder, Outcome, ProcessIdentity, Request
@@ -38,11 +40,15 @@ class Graces:
 
 
 class Attempt:
-    """A job being worked on; call `step` several times a second until it returns an outcome."""
+    """A job being worked on; call `step` several times a second until it returns an outcome.
+
+    `checkpoints` counts those that were written in this attempt.
+    """
 
     def __init__(self, folder: JobFolder, row: Job, identity: ProcessIdentity, graces: Graces) -> None:
         self.folder = folder
         self.row = row
+        self.checkpoints = 0
         self._identity = identity
         self._graces = graces
         self._offset = identity.events_offset
@@ -83,6 +89,20 @@ class Attempt:
             ),
         )
 
+    def pids(self) -> frozenset[int]:
+        """Return the process and its descendants as they are now."""
+        try:
+            process = psutil.Process(self._identity.pid)
+            return frozenset((process.pid, *(child.pid for child in process.children(recursive=True))))
+        except psutil.Error:
+            return frozenset()
+
+    def give_time_anew(self) -> None:
+        """Let every grace time begin again: while the computer slept the worker could do nothing."""
+        now = time.monotonic()
+        self._asked_since = dict.fromkeys(self._asked_since, now)
+        self._last_since = now
+
     def is_alive(self) -> bool:
         """Whether the worker still runs."""
         return process.is_alive(self._identity)
@@ -94,6 +114,7 @@ class Attempt:
                 self.row = after_event(self.row, event)
                 if isinstance(event, Started):
                     self._has_started, self._last = True, None
+                self.checkpoints += isinstance(event, Checkpoint)
                 if isinstance(event, LAST_EVENTS):
                     self._last, self._last_since = event, time.monotonic()
             if page.offset == self._offset:

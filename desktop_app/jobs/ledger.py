@@ -45,9 +45,13 @@ class Ledger:
             self._retry()
 
     def put(self, row: Job) -> None:
-        """Write a row to the index unless it stands there already."""
-        if self._written.get(row.id) == row and row.id not in self._due:
-            return
+        """Write a row to the index unless it stands there already; what it did not take is tried again later."""
+        if row.id in self._due:
+            self._due[row.id] = row
+        elif self._written.get(row.id) != row:
+            self._put(row)
+
+    def _put(self, row: Job) -> None:
         try:
             self._index.put(row)
         except StorageError as error:
@@ -97,7 +101,7 @@ class Ledger:
         for folder, outcome in list(self.unwritten.values()):
             self._write_outcome(folder, outcome)
         for row in list(self._due.values()):
-            self.put(row)
+            self._put(row)
         if not self.unwritten and not self._due:
             self._retries = 0
 

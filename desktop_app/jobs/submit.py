@@ -104,12 +104,14 @@ def pause(job_id: str) -> None:
 
 
 def resume(job_id: str) -> None:
-    """Let a paused job go on.
+    """Let a paused job go on, also against a rule that holds it still now.
 
     Raises:
         JobError: there is no such job, or it has ended.
     """
-    _unfinished(job_id, "resumed").take_back(Request.PAUSE)
+    folder = _unfinished(job_id, "resumed")
+    folder.ask(Request.GO_ON)
+    folder.take_back(Request.PAUSE)
     ensure_supervisor()
 
 

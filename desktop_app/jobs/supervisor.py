@@ -15,19 +15,19 @@ from pathlib import Path
 from desktop_app import paths
 from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobState
 from desktop_app.errors import AppError, StorageError, error_kind
-from desktop_app.hardware.awake import AwakeLock
 from desktop_app.job_folder import JobFolder, Outcome, Request, job_folders
 from desktop_app.os_lock import OsLock
-from desktop_app.settings import read_stored
 from desktop_app.storage.index import Index
 
 from .attempt import Attempt, Graces, abandon, adopt, begin, folder_gone
+from .disk_wait import DISK_ERROR, DiskWaits
+from .guard import Hold
+from .laptop import Laptop, held_row
 from .ledger import Ledger
 from .less_memory import goes_on_by_itself
 from .row import queued_row
 
 _STEP_S = 0.2
-_SETTINGS_EVERY_S = 2.0
 _SCAN_SHARE = 20  # looking for new folders takes at most one part in so many of the time
 _LOG = logging.getLogger(__name__)
 
@@ -74,17 +74,19 @@ class Supervisor:
         self._waiting: dict[str, Job] = {}
         self._attempts: dict[str, Attempt] = {}
         self._next_scan = 0.0
-        self._awake = AwakeLock()
-        self._next_awake = 0.0
+        self._laptop = Laptop()
+        self._disk = DiskWaits()
 
     def run(self) -> None:
         """Work until nothing is left to do, free the lock, and look once more before leaving."""
-        with self._awake:
+        try:
             while True:
                 self._work()
                 self._lock.release()
                 if not self._has_work() or not self._lock.acquire():
                     return
+        finally:
+            self._laptop.close()
 
     def _work(self) -> None:
         while True:
@@ -95,13 +97,13 @@ class Supervisor:
             for row in list(self._waiting.values()):
                 self._obey_waiting(row)
             self._start_next()
-            self._stay_awake()
+            self._laptop.look(self._attempts, [self._folder(job_id) for job_id in self._waiting])
             if not self._has_work() and not self._ledger.is_behind():
                 return
             time.sleep(_STEP_S)
 
     def _has_work(self) -> bool:
-        return bool(self._attempts or self._startable() or self._new_folders())
+        return bool(self._attempts or self._wanted() or self._new_folders())
 
     # New job folders, and those of an earlier supervisor.
 
@@ -131,19 +133,6 @@ class Supervisor:
         folder.read_spec()  # a broken one fails now, not when its turn comes
         self._waiting[folder.id] = row
 
-    def _stay_awake(self) -> None:
-        """Keep the computer awake while a job is at work, unless the user does not want it; a paused one may sleep."""
-        now = time.monotonic()
-        if now < self._next_awake:
-            return
-        self._next_awake = now + _SETTINGS_EVERY_S
-        is_busy = any(attempt.row.state is JobState.RUNNING for attempt in self._attempts.values())
-        try:
-            is_wanted = read_stored(paths.settings_dir()).keep_awake
-        except OSError:
-            is_wanted = True  # as if nothing had been chosen; the queue must go on
-        self._awake.set(is_busy and is_wanted)
-
     # Jobs that wait for their turn.
 
     def _obey_waiting(self, row: Job) -> None:
@@ -155,20 +144,29 @@ class Supervisor:
             del self._waiting[row.id]
             self._ledger.settle(folder, row, Outcome(state=JobState.CANCELLED, ended=time.time()))
         else:
-            is_held = folder.is_asked(Request.PAUSE)
-            now = replace(row, state=JobState.PAUSED if is_held else JobState.QUEUED)
+            if folder.is_asked(Request.GO_ON):
+                self._disk.forget(row.id)
+            hold = self._disk.hold_of(row.id)
+            is_held = hold is not None or folder.is_asked(Request.PAUSE)
+            now = replace(row, state=JobState.PAUSED if is_held else JobState.QUEUED, stage="")
             self._waiting[row.id] = now
-            self._ledger.put(now)
+            self._ledger.put(held_row(now, hold or self._rule_against(row)))
 
-    def _startable(self) -> list[Job]:
-        """Jobs that wait and are not held back, the oldest first."""
+    def _rule_against(self, row: Job) -> Hold | None:
+        """Say which of the user's rules holds a job still; fetching a model strains nothing and goes on."""
+        return None if row.kind in KINDS_THAT_GO_ON else self._laptop.hold_of(row.id)
+
+    def _wanted(self) -> list[Job]:
+        """Jobs that wait and that the user has not paused, the oldest first."""
         free = [row for row in self._waiting.values() if not self._folder(row.id).is_asked(Request.PAUSE)]
         return sorted(free, key=lambda row: (row.created, row.id))
 
     def _start_next(self) -> None:
         """Start one job that computes and, beside it, one that only fetches a model."""
         at_work = {attempt.row.kind in KINDS_THAT_GO_ON for attempt in self._attempts.values()}
-        for row in self._startable():
+        for row in self._wanted():
+            if self._disk.hold_of(row.id) or self._rule_against(row):
+                continue
             is_fetching = row.kind in KINDS_THAT_GO_ON
             if is_fetching not in at_work:
                 at_work.add(is_fetching)
@@ -190,13 +188,20 @@ class Supervisor:
             outcome = None if attempt.is_alive() else _told(error)
             _LOG.exception("%s: cannot be followed", job_id)
         if outcome is None:
-            self._ledger.put_progress(attempt.row)
+            self._ledger.put_progress(held_row(attempt.row, self._rule_against(attempt.row)))
             return
         del self._attempts[job_id]
         if goes_on_by_itself(attempt.folder, outcome):
             _LOG.info("%s: out of memory, goes on with a smaller plan", job_id)
             self._waiting[job_id] = queued_row(attempt.folder)
             self._ledger.put(self._waiting[job_id])
+            return
+        if outcome.error == DISK_ERROR:
+            _LOG.info("%s: the disk is full, waits for space", job_id)
+            self._disk.add(attempt.folder)
+            self._waiting[job_id] = replace(
+                attempt.row, state=JobState.PAUSED, rate=None, eta_s=None, error="", message=""
+            )
             return
         self._ledger.settle(attempt.folder, attempt.row, outcome)
 

@@ -32,6 +32,7 @@ class Action:
 
 PAUSE = Action(name="Pause", icon="o_pause", do=submit.pause)
 CONTINUE = Action(name="Continue", icon="o_play_arrow", do=submit.resume)
+START_NOW = Action(name="Start all the same", icon="o_play_arrow", do=submit.resume)
 STOP = Action(
     name="Stop and save",
     icon="o_stop",
@@ -89,7 +90,7 @@ def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
     cancel = CANCEL_KEEPING if job.kind in KINDS_THAT_GO_ON else CANCEL
     match job.state:
         case JobState.QUEUED:
-            return (REMOVE,)
+            return (START_NOW, REMOVE) if job.stage else (REMOVE,)
         case JobState.RUNNING:
             return (MEASURE, SAVE, PAUSE, STOP, CANCEL) if is_training else (PAUSE, cancel)
         case JobState.PAUSED:

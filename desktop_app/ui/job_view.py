@@ -98,6 +98,7 @@ class JobView:
                 ui.space()
                 self._state = ui.row().classes("items-center gap-2 no-wrap c-2 shrink-0")
             self._bar = ui.linear_progress(0, show_value=False, size="6px").props('aria-label="Progress"')
+        self._hold = ui.column().classes("w-full gap-0 shrink-0")
         self._figure_row = figure_row().classes("justify-between shrink-0")
         self._findings = JobFindings(self._window, self._problem.show)
         self._result = ui.column().classes("w-full gap-0 shrink-0")
@@ -110,7 +111,11 @@ class JobView:
 
     async def _show_feed(self, job: Job, feed: EventFeed) -> None:
         record, now_s = feed.record, time.time()
-        self._once(self._buttons, (job.id, job.state, bool(record.checkpoints)), lambda: self._draw_buttons(job, feed))
+        self._once(
+            self._buttons,
+            (job.id, job.state, bool(record.checkpoints), bool(job.stage)),
+            lambda: self._draw_buttons(job, feed),
+        )
         self._once(self._banner, (job.id, job.state, job.message), lambda: self._draw_banner(job, feed))
         self._once(self._state, (job.state,), lambda: None if job.state.is_terminal else job_state(job.state))
         self._once(
@@ -122,6 +127,8 @@ class JobView:
         self._once(self._notices, (job.id, notices), lambda: _draw_notices(feed))
         answered = (len(record.samples), record.samples[-1:])
         self._once(self._samples, (job.id, str(answered)), lambda: draw_samples(record.samples))
+        why = job.stage if job.state in (JobState.PAUSED, JobState.QUEUED) else ""
+        self._once(self._hold, (job.id, why), lambda: _draw_hold(why))
         self._show_progress(job, feed, now_s)
         self._show_figures(run_figures(job, record, now_s))
         self._show_machine(job, feed)
@@ -220,6 +227,14 @@ class JobView:
         with place:
             draw()
         place.set_visibility(bool(place.default_slot.children))
+
+
+def _draw_hold(why: str) -> None:
+    """Say why a job is held still and when it goes on, where the supervisor holds it."""
+    if why:
+        with ui.row().classes("items-start gap-2 no-wrap w-full").mark("hold"):
+            ui.icon("o_pause_circle").classes("text-[16px] mt-0.5 c-warn").props("aria-hidden=true")
+            ui.label(why).classes("min-w-0 break-words")
 
 
 def _draw_notices(feed: EventFeed) -> None:

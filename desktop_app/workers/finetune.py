@@ -73,7 +73,9 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
         return _helped(spec, facts, job, reporter)
     result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
     try:
-        check_training_space(spec, facts, result.final.parent, job.path)
+        warning = check_training_space(spec, facts, _written_bytes(job), result.final.parent, job.path)
+        if warning:
+            reporter.notice(warning, "warning")
         with memory_capped(_READING_BYTES):
             prepared = _prepared(spec, facts, reporter)
         return _trained(spec, prepared, job, reporter, result)
@@ -89,6 +91,10 @@ def _helped(spec: FinetuneSpec, facts: ModelFacts, job: JobFolder, reporter: Rep
     outcome = _session(spec, prepared, job, reporter)[1]
     checks = {"training": "took part; the result is on the computer of the first process"}
     return Finished(result=None, summary={"steps": outcome.steps}, checks=checks)
+
+
+def _written_bytes(job: JobFolder) -> int:
+    return sum(path.stat().st_size for path in job.checkpoints_dir.rglob("*") if path.is_file())
 
 
 def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Prepared:

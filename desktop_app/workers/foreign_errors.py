@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from desktop_app.errors import AppError, HardwareError, MemoryShortage, ModelError, SpecError, StorageError
+from desktop_app.errors import AppError, DiskFull, HardwareError, MemoryShortage, ModelError, SpecError, StorageError
 
 _NO_SPACE_MARKS = ("No space left", "Disk quota exceeded", "inline_container.cc", "unexpected pos")
 _LOST_MARKS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
@@ -81,12 +81,23 @@ def _memory(error: BaseException) -> AppError | None:
     return None
 
 
-def _disk(error: BaseException) -> AppError | None:
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk is at the bottom of an error, whatever it was turned into since."""
+    while error is not None:
+        if _is_no_space(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_no_space(error: BaseException) -> bool:
     is_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-    if is_full or any(mark in str(error) for mark in _NO_SPACE_MARKS):
-        return StorageError(
-            "The disk is full; the files of this job could not be written.", "Free some space, then run it again."
-        )
+    return is_full or isinstance(error, DiskFull) or any(mark in str(error) for mark in _NO_SPACE_MARKS)
+
+
+def _disk(error: BaseException) -> AppError | None:
+    if _is_no_space(error):
+        return DiskFull("The disk is full; the files of this job could not be written.", "Free some space.")
     if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return StorageError(f"{error.filename} cannot be written: {error.strerror}.", "Choose another output folder.")
     return None

@@ -70,13 +70,22 @@ def check_method(spec: FinetuneSpec, facts: ModelFacts) -> None:
         raise SpecError(f"optimizer: {refusal}", "Choose 'adamw_8bit' or 'adafactor'.", "optimizer")
 
 
-def check_training_space(spec: FinetuneSpec, facts: ModelFacts, *folders: Path) -> None:
-    """Refuse a fine-tuning whose result and checkpoints would not fit on the disk.
+def check_training_space(spec: FinetuneSpec, facts: ModelFacts, written_bytes: int, *folders: Path) -> str:
+    """Refuse a fine-tuning that cannot end: its result and one checkpoint beside a new one do not fit on the disk.
+
+    `written_bytes` is what an earlier attempt has left. Returns a warning where it can end but what is to be kept
+    may not all fit, '' else.
 
     Raises:
         StorageError: too little space is free.
     """
-    check_space(training_disk_bytes(spec, facts), *folders)
+    least = spec.model_copy(update={"keep_checkpoints": 1, "keep_best": False})
+    check_space(max(0, training_disk_bytes(least, facts) - written_bytes), *folders)
+    try:
+        check_space(max(0, training_disk_bytes(spec, facts) - written_bytes), *folders)
+    except StorageError as error:
+        return f"{error.message} It waits where the disk becomes full; fewer kept checkpoints need less."
+    return ""
 
 
 def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, folder: Path) -> None:

@@ -141,7 +141,7 @@ class Reporter:
 
     def _wishes(self, agreed: Agreed) -> tuple[bool, bool]:
         self.heed_cancel()
-        is_stopped, is_paused = agreed([self.is_stop_asked, self._folder.is_asked(Request.PAUSE)])
+        is_stopped, is_paused = agreed([self.is_stop_asked, self._folder.is_to_pause])
         return is_stopped, is_paused
 
     def has_taken(self, request: Request) -> bool:

@@ -18,11 +18,11 @@ from desktop_app.domain.export_spec import ExportSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
-from desktop_app.errors import AppError, error_kind
+from desktop_app.errors import AppError, DiskFull, error_kind
 from desktop_app.job_folder import JobFolder
 
 from .finished import Finished
-from .foreign_errors import foreign_errors_in_words
+from .foreign_errors import foreign_errors_in_words, is_disk_full
 from .machine_log import MachineLog
 from .provenance import library_versions
 from .ranks import Ranks
@@ -67,7 +67,8 @@ def _ended(job: JobFolder, reporter: Reporter) -> int:
             print(problem, file=sys.stderr)  # noqa: T201  (this is the job's console log)
         else:
             traceback.print_exc()  # what a library said first
-        reporter.emit(Failed, error=error_kind(problem), message=problem.message, hint=problem.hint)
+        kind = error_kind(DiskFull("") if is_disk_full(problem) else problem)
+        reporter.emit(Failed, error=kind, message=problem.message, hint=problem.hint)
         return 2
     except Exception as error:  # noqa: BLE001  the edge: a bug must end in an event and a traceback, not in silence
         traceback.print_exc()

@@ -2,7 +2,7 @@
 
 steps, step_s   how many steps of how many seconds
 logs            lines printed per step
-checkpoint      steps between checkpoints
+checkpoint      steps between checkpoints, and their size in kB; a full disk ends it as it ends a real one
 end, at         how it ends at step `at`: ok, fail, bug (traceback), exit, segv, kill, hang, memory (the system
                 ends it for lack of memory, in a control group); with a smaller plan it does not come to grief
 ignore          1: does not look at requests
@@ -14,8 +14,10 @@ spoil           1: damages its result after it was finished
 linger_s        seconds it stays after its last event
 """
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +32,7 @@ DEFAULTS = {
     "step_s": 0.05,
     "logs": 1,
     "checkpoint": 0,
+    "checkpoint_kb": 0,
     "end": "ok",
     "at": 10**9,
     "error": "data",
@@ -67,8 +70,11 @@ class FakeWorker:
         first = self.newest_checkpoint()
         for step in range(first + 1, self.options["steps"] + 1):
             time.sleep(self.options["step_s"])
-            if self.asks("pause"):
+            if self.asks("pause") or self.asks("hold"):
                 self.hold(step)
+            if self.asks("save"):
+                (self.folder / "request-save").unlink()
+                self.save(step)
             if self.asks("cancel"):
                 self.emit("cancelled")
                 return 0
@@ -79,7 +85,13 @@ class FakeWorker:
                 self.come_to_grief()
                 if self.options["end"] == "fail":
                     return 0
-            self.tell(step)
+            try:
+                self.tell(step)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                self.emit("failed", error="disk_full", message="The disk is full.", hint="Free some space.")
+                return 2
         return self.finish()
 
     def tell(self, step: int) -> None:
@@ -92,12 +104,23 @@ class FakeWorker:
             sys.stdout.buffer.write(b"\xff\xfe\x00 50%|#####\r\x1b[31m")
             os.write(self.events, b'{"v": 1, "kind": "no such kind"}\n\xff\xff not json\n')
         if self.options["checkpoint"] and step % self.options["checkpoint"] == 0:
-            (self.folder / "checkpoints" / f"step-{step}").mkdir(parents=True)
-            self.emit("checkpoint", step=step, path=f"checkpoints/step-{step}")
+            self.save(step)
+
+    def save(self, step: int) -> None:
+        final = self.folder / "checkpoints" / f"step-{step}"
+        aside = self.folder / "checkpoints" / ".aside"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        if size := self.options["checkpoint_kb"]:
+            with (aside / "weights").open("wb", buffering=0) as stream:
+                for _ in range(size):
+                    stream.write(bytes(1000))
+        aside.rename(final)
+        self.emit("checkpoint", step=step, path=f"checkpoints/step-{step}")
 
     def hold(self, step: int) -> None:
         self.emit("paused", step=step)
-        while self.asks("pause") and not self.asks("cancel") and not self.asks("stop"):
+        while (self.asks("pause") or self.asks("hold")) and not self.asks("cancel") and not self.asks("stop"):
             time.sleep(0.02)
         self.emit("resumed", step=step)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from desktop_app.errors import AppError, HardwareError, ModelError, SpecError, StorageError
-from desktop_app.workers.foreign_errors import foreign_errors_in_words, loader_errors_in_words
+from desktop_app.errors import AppError, DiskFull, HardwareError, ModelError, SpecError, StorageError
+from desktop_app.workers.foreign_errors import foreign_errors_in_words, is_disk_full, loader_errors_in_words
 
 OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {})
 SafetensorError = type("SafetensorError", (Exception,), {})
@@ -53,3 +53,16 @@ def test_loaders_speak_about_the_model(tmp_path: Path) -> None:
         raise ValueError("Transformers does not recognize this architecture. Try something else.")
     with pytest.raises(TypeError), loader_errors_in_words(tmp_path):
         raise TypeError("ours")
+
+
+def test_a_full_disk_is_known_whatever_it_was_turned_into() -> None:
+    try:
+        try:
+            with open("/dev/full", "wb", buffering=0) as stream:
+                stream.write(b"x")
+        except OSError as error:
+            raise StorageError("The result cannot be written.") from error
+    except StorageError as error:
+        assert is_disk_full(error)
+    assert is_disk_full(DiskFull("full"))
+    assert not is_disk_full(StorageError("It exists already.")) and not is_disk_full(PermissionError(13, "no"))
