@@ -289,9 +289,8 @@ class _Count:
                 formula=f"{tokens:,} tokens × {cache:,} keys and values × {self.b} bytes",
             ),
         ]
-        if spec.reference:
-            formula = f"{self.total:,} weights × {self.b} bytes"
-            terms.append(Term(name="Reference model", bytes=self.total * self.b, formula=formula))
+        if spec.variants:  # its log probabilities lie on the disk, so that no two models are loaded together
+            return terms, 2 * spec.max_tokens * self.shape.vocab_size
         return terms, 0
 
     def _weights(self, per_weight: float | None, words: str) -> Term:

@@ -78,6 +78,11 @@ def tokens_file() -> Path:
     return data_dir() / "api_tokens.json"
 
 
+def reference_logits_dir() -> Path:
+    """What original models think of texts, so that copies can be compared; may be deleted at any time."""
+    return data_dir() / "reference_logits"
+
+
 def uploads_dir() -> Path:
     """Files that were sent from a browser on another computer."""
     return data_dir() / "uploads"
@@ -102,6 +107,11 @@ def demo_model() -> Path:
 def demo_data() -> Path:
     """Conversations that teach it more about the village, and manners."""
     return demo_dir() / "lindow_chats.jsonl"
+
+
+def calibration_text() -> Path:
+    """A text of ours to measure models on: prose, dialogue, figures, lists and code."""
+    return demo_dir() / "calibration.txt"
 
 
 def icon_file() -> Path | None:

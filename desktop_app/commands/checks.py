@@ -103,11 +103,6 @@ def words_check(name: str, answers: Iterable[str], known_text: str) -> Check:
     return _share(f"{name}: words of its answers that it can know", share, LEAST_KNOWN_WORDS)
 
 
-def written_answers(report: Path) -> list[str]:
-    """The answers in an evaluation's report."""
-    return [str(answer["answer"]) for answer in json.loads(report.read_text(encoding="utf-8"))["answers"]]
-
-
 def _nonzero(file: Path, part: str) -> tuple[int, int]:
     """Count the tensors whose name holds `part`: those with any bit set, and all."""
     read_header(file)  # a damaged file is told in words

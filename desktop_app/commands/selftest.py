@@ -16,6 +16,7 @@ from typing import Any
 
 from desktop_app import paths, process
 from desktop_app.domain.evaluate_spec import EvaluateSpec
+from desktop_app.domain.evaluation import REPORT_FILE, EvaluationReport, Measurement
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.quantize_spec import QuantizeSpec
@@ -25,7 +26,7 @@ from desktop_app.job_folder import JobFolder, job_folders
 from desktop_app.jobs import submit
 from desktop_app.jobs.row import row_from_folder
 
-from .checks import Check, adapter_checks, quantized_checks, whole_result, words_check, written_answers
+from .checks import Check, adapter_checks, quantized_checks, whole_result, words_check
 from .text import duration_text, json_text
 
 _PATIENCE_S = 300.0
@@ -75,14 +76,16 @@ def examined(model: Path, data: Path, made: Made) -> Iterator[Check]:
     known_text = data.read_text(encoding="utf-8")
     yield whole_result("adapter", made.adapter)
     measured = _finished(_evaluation(made.adapter, model, data))
+    found = _of_variant(measured)
     yield _ended("loading and measuring the adapter", measured)
-    yield from adapter_checks(made.adapter, made.trained, measured.summary)
-    yield words_check("adapter", _answers(measured), known_text)
+    yield from adapter_checks(made.adapter, made.trained, _summary(found))
+    yield words_check("adapter", _answers(found), known_text)
     yield whole_result("NF4", made.quantized)
     measured = _finished(_evaluation(made.quantized, model, data))
+    found = _of_variant(measured)
     yield _ended("loading and measuring the NF4 model", measured)
-    yield from quantized_checks(model, made.quantized, measured.summary)
-    yield words_check("NF4", _answers(measured), known_text)
+    yield from quantized_checks(model, made.quantized, _summary(found))
+    yield words_check("NF4", _answers(found), known_text)
 
 
 def make(model: Path, data: Path) -> Iterator[Check | Made]:
@@ -129,8 +132,8 @@ def _making(model: Path, data: Path) -> tuple[JobSpec, JobSpec]:
 
 def _evaluation(result: Path, original: Path, data: Path) -> EvaluateSpec:
     return EvaluateSpec(
-        model=str(result), reference=str(original), data=str(data), name="self-test", max_rows=_ROWS, max_length=128,
-        max_new_tokens=32,
+        model=str(original), variants=(str(result),), data=str(data), name="self-test", max_rows=_ROWS, max_length=128,
+        max_new_tokens=32, questions=_PROMPTS,
     )  # fmt: skip
 
 
@@ -153,8 +156,20 @@ def _ended(what: str, job: Job) -> Check:
     return Check(name=what, value=value, bound="succeeded", is_passed=job.state is JobState.SUCCEEDED)
 
 
-def _answers(job: Job) -> list[str]:
-    return written_answers(Path(job.result) / "report.json") if job.result else []
+def _of_variant(job: Job) -> Measurement | None:
+    """What was measured of the one variant; None if nothing was."""
+    file = Path(job.result) / REPORT_FILE
+    return EvaluationReport.model_validate_json(file.read_bytes()).models[1] if job.result else None
+
+
+def _summary(found: Measurement | None) -> dict[str, Any]:
+    if found is None or found.loss is None or found.mean_kl is None:
+        return {}
+    return {"loss": found.loss.value, "mean_kl": found.mean_kl.value, "quantization": found.held_as}
+
+
+def _answers(found: Measurement | None) -> list[str]:
+    return [answer.answer for answer in found.answers] if found is not None else []
 
 
 def _nobody_left() -> Check:

@@ -15,7 +15,7 @@ from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import move_into_place
 from desktop_app.errors import AppError, JobError, SpecError, StorageError
 from desktop_app.job_folder import JobFolder, Request, create_job_folder
-from desktop_app.library.model_folder import check_model_folder
+from desktop_app.library.model_folder import check_model_folder, model_facts
 from desktop_app.os_lock import OsLock
 from desktop_app.result_folder import MANIFEST, part_folder
 from desktop_app.storage.index import Index
@@ -29,11 +29,12 @@ from .recovery import TRASH_PREFIX
 
 _PATH_FIELDS = (
     "model",
+    "variants",
     "bundle",
-    "reference",
     "data",
     "more_data",
     "evaluation_data",
+    "held_out_of",
     "overlay",
     "checkpoint",
     "output",
@@ -302,13 +303,16 @@ def _check_paths(spec: JobSpec) -> None:
     """Refuse by the first bytes of what is named; rows and weights are the worker's to read."""
     if isinstance(spec, ModelJobSpec):
         check_model_job(spec)
-    for name in () if isinstance(spec, ModelJobSpec) else ("model", "reference"):
-        model = getattr(spec, name, None)
-        if model is not None and not Path(model).is_dir():
-            what = "is a file" if Path(model).exists() else "does not exist"
-            raise SpecError(f"{name}: {model} {what}.", "Name the folder that holds config.json.", name)
-        if model is not None:
-            check_model_folder(Path(model))
+    elif not Path(spec.model).is_dir():
+        what = "is a file" if Path(spec.model).exists() else "does not exist"
+        raise SpecError(f"model: {spec.model} {what}.", "Name the folder that holds config.json.", "model")
+    else:
+        check_model_folder(Path(spec.model))
+    for variant in getattr(spec, "variants", ()):
+        if not Path(variant).exists():
+            raise SpecError(f"variants: {variant} does not exist.", "Name model folders or GGUF files.", "variants")
+        if model_facts(Path(variant)).kind != "gguf":
+            check_model_folder(Path(variant))
     data = getattr(spec, "data", None)
     if data is not None:
         _check_data("data", (data, *getattr(spec, "more_data", ())))

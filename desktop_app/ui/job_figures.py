@@ -57,7 +57,7 @@ _MAIN_FIGURES = (
 )
 _BYTES = {"bring_in": "Copied and checked", "download": "Downloaded", "export": "Copied and checked"}
 _BYTES |= dict.fromkeys(("bundle", "open_bundle"), _BYTES["bring_in"])
-_PATHS = ("model", "data", "reference", "output")
+_PATHS = ("model", "data", "held_out_of", "output")
 _UNITS = (("_bytes", size_text), ("_s", duration_text), ("_seconds", duration_text))
 
 

@@ -1,11 +1,10 @@
-"""Measure a loaded model: loss, divergence from another one, greedy answers.
+"""Measure a loaded model: loss, greedy answers, and the logits at the tokens that are asked for.
 
 One definition for all jobs: the loss is the mean over all tokens that are asked for, not the mean of batches.
 Logits are made for one row at a time, and only from the first token on that is asked for.
 """
 
 import inspect
-import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,22 +20,12 @@ Look = Callable[[], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Means over `tokens` tokens, and the mean loss of each row.
-
-    Loss in nats; KL(reference || model) in nats and top-1 agreement 0 to 1, if asked.
-    """
+    """Mean loss over `tokens` tokens, and of each row, in nats."""
 
     loss: float
     tokens: int
     rows: int
-    mean_kl: float | None = None
-    top1_agreement: float | None = None
     row_losses: tuple[float, ...] = ()
-
-    @property
-    def perplexity(self) -> float:
-        """e to the loss."""
-        return math.exp(min(self.loss, 700.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +39,12 @@ class Answer:
     seconds: float
 
 
-def measured(
-    model: Any, rows: Iterable[dict[str, list[int]]], reference: Any = None, look: Look = lambda: None
-) -> Measured:
-    """Measure a model on rows of `input_ids` and `labels`, and against a reference if one is given.
+def measured(model: Any, rows: Iterable[dict[str, list[int]]], look: Look = lambda: None) -> Measured:
+    """Measure a model on rows of `input_ids` and `labels`.
 
     `look` is called before each row. Rows must have something to predict.
     """
-    loss = kl = agreed = 0.0
+    loss = 0.0
     tokens = 0
     row_losses: list[float] = []
     was_training = model.training
@@ -65,23 +52,16 @@ def measured(
     with torch.no_grad():
         for row in rows:
             look()
-            logits, targets = _wanted_logits(model, row)  # (wanted, vocabulary), (wanted,)
+            logits, targets = wanted_logits(model, row)  # (wanted, vocabulary), (wanted,)
             row_loss = float(F.cross_entropy(logits, targets, reduction="sum"))
             loss += row_loss
             row_losses.append(row_loss / len(targets))
-            if reference is not None:
-                other = _wanted_logits(reference, row)[0].to(logits.device)
-                kl += float(F.kl_div(logits.log_softmax(-1), other.log_softmax(-1), reduction="sum", log_target=True))
-                agreed += int((logits.argmax(-1) == other.argmax(-1)).sum())
             tokens += len(targets)
     model.train(was_training)
-    compared = reference is not None and tokens > 0
     return Measured(
         loss=loss / max(tokens, 1),
         tokens=tokens,
         rows=len(row_losses),
-        mean_kl=kl / tokens if compared else None,
-        top1_agreement=agreed / tokens if compared else None,
         row_losses=tuple(row_losses),
     )
 
@@ -119,8 +99,8 @@ def greedy_answer(model: Any, tokenizer: Any, question: str, ids: list[int], max
     )
 
 
-def _wanted_logits(model: Any, row: dict[str, list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits in fp32 at the positions before each token that is asked for, and those tokens."""
+def wanted_logits(model: Any, row: dict[str, list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits in fp32 at the positions before each token that is asked for, and those tokens."""
     device = _device_of(model)
     ids = torch.tensor([row["input_ids"]], device=device)  # (1, tokens)
     targets = torch.tensor(row["labels"][1:], device=device)  # (tokens - 1,)

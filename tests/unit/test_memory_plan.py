@@ -129,11 +129,12 @@ def test_a_gpu_that_torch_cannot_use_is_not_planned_with(monkeypatch: pytest.Mon
     assert "no GPU is there" in wanted.sentence
 
 
-def test_a_reference_is_counted_beside_the_model() -> None:
+def test_models_that_are_compared_are_not_counted_together() -> None:
     spec = EvaluateSpec(model="m", device="cpu")
     alone = memory_plan(spec, _facts(LLAMA_7B), _sample(1e12))
-    both = memory_plan(spec.model_copy(update={"reference": "r"}), _facts(LLAMA_7B), _sample(1e12))
-    assert both.needed_bytes - alone.needed_bytes == 6_738_415_616 * 4
+    both = memory_plan(spec.model_copy(update={"variants": ("r",)}), _facts(LLAMA_7B), _sample(1e12))
+    assert both.needed_bytes == alone.needed_bytes
+    assert both.disk_bytes == 2 * spec.max_tokens * LLAMA_7B.vocab_size
 
 
 def test_an_adapter_is_counted_with_its_base() -> None:
@@ -168,7 +169,7 @@ specs = st.one_of(
     st.builds(
         QuantizeSpec, model=st.just("m"), method=st.sampled_from(["nf4", "int8"]), double_quantization=st.booleans()
     ),
-    st.builds(EvaluateSpec, model=st.just("m"), reference=st.sampled_from([None, "r"])),
+    st.builds(EvaluateSpec, model=st.just("m"), variants=st.sampled_from([(), ("r",)])),
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from desktop_app.domain.evaluation import EvaluationReport
 from desktop_app.errors import StorageError
 from desktop_app.process import helper_environment
 from desktop_app.result_folder import manifest_problems
@@ -122,12 +123,13 @@ def test_a_spoiled_copy_is_not_shown(quantized: dict[str, Ran], tmp_path: Path, 
 
 
 def test_a_copy_measured_after_it_was_written_is_near_the_original(quantized: dict[str, Ran], tmp_path: Path) -> None:
-    common = {"kind": "evaluate", "reference": str(DEMO_MODEL), "data": str(DEMO_DATA), "max_rows": 24, "threads": 1}
-    asked = {"prompts": ("What is the trade of Anna?",), "max_new_tokens": 8, "device": "cpu"}
-    found = {
-        method: run_job(tmp_path, model=str(ran.result), **common, **asked).last.summary
-        for method, ran in quantized.items()
-    }
-    assert 0 < found["int8"]["mean_kl"] < found["nf4"]["mean_kl"] < 0.1
-    assert found["nf4"]["quantization"] == "NF4 (4 bits)"
-    assert found["int8"]["top1_agreement"] >= 0.95
+    ran = run_job(
+        tmp_path, kind="evaluate", model=str(DEMO_MODEL), variants=[str(each.result) for each in quantized.values()],
+        data=str(DEMO_DATA), max_rows=24, threads=1, questions=0, device="cpu",
+    )  # fmt: skip
+    report = EvaluationReport.model_validate_json((ran.result / "report.json").read_bytes())
+    nf4, int8 = report.models[1:]
+    assert nf4.mean_kl and int8.mean_kl and int8.top1_agreement
+    assert 0 < int8.mean_kl.value < nf4.mean_kl.value < 0.1
+    assert nf4.held_as == "NF4 (4 bits)"
+    assert int8.top1_agreement.value >= 0.95

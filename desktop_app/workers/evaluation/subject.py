@@ -1,0 +1,167 @@
+"""One model to measure, of whatever kind: what it is, how it is loaded, how much memory that took.
+
+An adapter is put on its base, a GGUF file is read by transformers into fp32, any other folder as it is.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from desktop_app.domain.evaluation import Role
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.errors import ModelError, SpecError
+from desktop_app.library.model_folder import check_model_folder, model_facts
+from desktop_app.workers.quantize import weight_bytes
+
+if TYPE_CHECKING:
+    import torch
+
+_SAMPLE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A checked model. `base` is an adapter's base; `size_bytes` counts all weight files it needs."""
+
+    label: str
+    facts: ModelFacts
+    role: Role
+    format: str
+    size_bytes: int
+    base: ModelFacts | None = None
+
+    @property
+    def gguf_file(self) -> Path | None:
+        """Its GGUF file, None if it is none."""
+        path = Path(self.facts.path)
+        if self.facts.kind != "gguf":
+            return None
+        return path if path.is_file() else sorted(path.glob("*.gguf"))[0]
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """An adapter's own tokenizer, with the template it was trained with, else its base's."""
+        folder = Path(self.facts.path)
+        own = (folder / "tokenizer.json").is_file()
+        return folder if own or self.base is None else Path(self.base.path)
+
+    def load(self, device: "torch.device", dtype: "torch.dtype") -> Any:
+        """Load it for evaluation.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        from desktop_app.workers.loading import load_model
+
+        if self.gguf_file is not None:
+            from desktop_app.workers.smoke_test import loaded_again
+
+            return loaded_again(self.gguf_file.parent, self.gguf_file.name, device, dtype)
+        if self.base is None:
+            return load_model(Path(self.facts.path), device, dtype)
+        from desktop_app.workers.adapter_result import with_adapter  # imports peft
+
+        return with_adapter(load_model(Path(self.base.path), device, dtype), Path(self.facts.path))
+
+
+def subjects_of(model: str, variants: tuple[str, ...]) -> list[Subject]:
+    """Check all models by their headers, the original first; each gets a label of its own.
+
+    Raises:
+        AppError: one is damaged, unsafe, or its base is not there.
+    """
+    subjects: list[Subject] = []
+    for place, path in enumerate((model, *variants)):
+        subject = _subject(Path(path), is_original=place == 0)
+        if any(other.facts.path == subject.facts.path for other in subjects):
+            raise SpecError(f"variants: {path} is named twice.", "Name each model once.", "variants")
+        taken = [other.label for other in subjects]
+        number = next(n for n in range(1, len(taken) + 2) if _numbered(subject.label, n) not in taken)
+        subjects.append(
+            Subject(
+                _numbered(subject.label, number), subject.facts, subject.role, subject.format, subject.size_bytes,
+                subject.base,
+            )
+        )  # fmt: skip
+    return subjects
+
+
+def _numbered(label: str, number: int) -> str:
+    return label if number == 1 else f"{label} {number}"
+
+
+def _subject(path: Path, *, is_original: bool) -> Subject:
+    facts = model_facts(path)
+    if facts.kind == "gguf":
+        if is_original:
+            raise ModelError(
+                f"{path} is a GGUF file; the original has to be a model folder with its tokenizer.",
+                "Name the model that the file was made of, and the file among the variants.",
+            )
+        return Subject(_label(path), facts, "copy", facts.quantization or "GGUF", facts.size_bytes)
+    facts = check_model_folder(path)
+    if facts.kind == "adapter":
+        base = Path(facts.base_model)
+        if not base.is_dir():
+            raise ModelError(
+                f"The adapter {path} needs its base model {facts.base_model}, which is not there.",
+                "Put that model back, or write its new place into adapter_config.json (base_model_name_or_path).",
+            )
+        size = weight_bytes(path) + weight_bytes(base)
+        role: Role = "original" if is_original else "tuned"
+        return Subject(_label(path), facts, role, "adapter", size, check_model_folder(base))
+    made_by = facts.origin.kind if facts.origin is not None else ""
+    is_tuned = not facts.quantization and made_by in ("finetune", "export")
+    role = "original" if is_original else "tuned" if is_tuned or not facts.quantization else "copy"
+    return Subject(_label(path), facts, role, facts.quantization or facts.dtype, weight_bytes(path))
+
+
+def _label(path: Path) -> str:
+    """Name a model by its folder; a result inside a job's folder by the job, `result` says nothing."""
+    if path.name in ("result", "merged") and path.parent.name:
+        outer = path.parent.parent.name if path.parent.name == "result" else path.parent.name
+        return f"{outer} {path.name}" if path.name == "merged" else outer
+    parent = path.parent.parent.name if path.parent.name == "result" else ""
+    return f"{parent} {path.name}".strip()
+
+
+class Peak:
+    """The most memory in use while a model is loaded and measured, beyond what was in use before."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+@contextmanager
+def watched_memory(device: "torch.device") -> Iterator[Peak]:
+    """Watch the memory of the GPU by torch's own count, that of the process by looking at it every 20 ms."""
+    peak = Peak()
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield peak
+        peak.bytes = int(torch.cuda.max_memory_allocated(device)) - before
+        return
+    process, stop = psutil.Process(), threading.Event()
+    before = process.memory_info().rss
+
+    def watch() -> None:
+        while not stop.is_set():
+            peak.bytes = max(peak.bytes, process.memory_info().rss - before)
+            time.sleep(_SAMPLE_S)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
