@@ -16,14 +16,16 @@ from fastapi_offline import FastAPIOffline
 from desktop_app import __version__
 from desktop_app.paths import APP_NAME
 
-from .job_routes import job_router
+from .job_routes import history_router, job_router
 from .library_routes import Library, upload_router
+from .settings_routes import settings_router
 from .words_route import UnknownError, problem_answer
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-_DESCRIPTION = """What the window does, for programs on this computer: hand in jobs, follow them, look at models.
+_DESCRIPTION = """What the window does, for programs on this computer: hand in jobs, follow them, look at models,
+data, bundles and plans, search the history.
 
 Each request carries a token that you create in Settings: `Authorization: Bearer TOKEN`.
 Problems are answered in words: `{"error", "message", "hint"}`.
@@ -49,8 +51,10 @@ def _application(library: Library) -> FastAPI:
     )
     v1 = APIRouter(prefix="/v1")
     v1.include_router(job_router())
+    v1.include_router(history_router())
     v1.include_router(library.router())
     v1.include_router(upload_router())
+    v1.include_router(settings_router())
     api.include_router(v1)
     api.get("/redoc", include_in_schema=False)(_redoc_page)
     api.get("/redoc.js", include_in_schema=False)(_redoc_program)

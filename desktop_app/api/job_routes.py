@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from desktop_app import paths
 from desktop_app.domain.event import parse_event
@@ -54,6 +54,18 @@ class Jobs(BaseModel):
     jobs: list[JobAnswer]
 
 
+class History(Jobs):
+    """One page of what was found, and how much there is in all."""
+
+    total: int
+
+
+class Note(BaseModel, extra="forbid"):
+    """The user's words about a job."""
+
+    text: str = Field(max_length=2000)
+
+
 def job_router() -> APIRouter:
     """Return the routes below `/jobs`."""
     router = APIRouter(prefix="/jobs", route_class=WordsRoute, tags=["jobs"], responses=PROBLEMS)
@@ -63,8 +75,16 @@ def job_router() -> APIRouter:
     router.delete("/{job_id}", status_code=204)(delete_job)
     router.get("/{job_id}/events", response_class=StreamingResponse)(stream_events)
     router.get("/{job_id}/result.zip", response_class=StreamingResponse)(download_result)
+    router.put("/{job_id}/note", status_code=204)(write_note)
     for name, action in _ACTIONS.items():
         router.post(f"/{{job_id}}/{name}", name=name, summary=name.capitalize())(_acting(action))
+    return router
+
+
+def history_router() -> APIRouter:
+    """Return the route `/history`."""
+    router = APIRouter(prefix="/history", route_class=WordsRoute, tags=["jobs"], responses=PROBLEMS)
+    router.get("")(search_history)
     return router
 
 
@@ -74,6 +94,9 @@ _ACTIONS = {
     "resume": submit.resume,
     "stop": submit.stop,
     "continue": submit.run_on,
+    "continue-smaller": submit.run_on_smaller,
+    "save": submit.save_now,
+    "measure": submit.measure_now,
 }
 
 
@@ -86,6 +109,35 @@ def list_jobs(state: JobState | None = None, limit: int = Query(1000, ge=0)) -> 
     """List jobs, the newest first; `state` keeps those in one state."""
     jobs = [job for job in Index(paths.index_file()).jobs() if state is None or job.state is state]
     return Jobs(jobs=[_answer(job) for job in jobs[:limit]])
+
+
+def search_history(
+    text: str = "",
+    kind: str = "",
+    state: JobState | None = None,
+    since: float = 0.0,
+    offset: int = Query(0, ge=0),
+    limit: int = Query(100, ge=1, le=1000),
+) -> History:
+    """Search all jobs, the newest first: every word of `text` occurs in name, model, data, message or note.
+
+    `since` is Unix seconds; of what is found `limit` from `offset` on are shown.
+    """
+    words = text.lower().split()
+
+    def is_wanted(job: Job) -> bool:
+        searched = "\n".join((job.id, job.name, job.model, job.data, job.message, job.note)).lower()
+        is_kind = (not kind or job.kind == kind) and (state is None or job.state is state) and job.created >= since
+        return is_kind and all(word in searched for word in words)
+
+    found = [job for job in Index(paths.index_file()).jobs() if is_wanted(job)]
+    return History(total=len(found), jobs=[_answer(job) for job in found[offset : offset + limit]])
+
+
+def write_note(job_id: str, note: Note = Body()) -> None:
+    """Keep the user's words about a job, in place of earlier ones."""
+    _folder(job_id)
+    submit.set_note(job_id, note.text)
 
 
 def show_job(job_id: str) -> JobAnswer:

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel
 
 from desktop_app import paths
+from desktop_app.domain.bundle_spec import BundlePart
 from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import Layout
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.domain.spec import JobSpec
+from desktop_app.domain.spec import ComputingSpec, JobSpec
 from desktop_app.errors import SpecError, StorageError
 from desktop_app.hardware.disk import free_bytes
 from desktop_app.jobs.submit import with_absolute_paths
@@ -31,6 +32,20 @@ class Models(BaseModel):
     """Facts of the models on the user's list."""
 
     models: list[ModelFacts]
+
+
+class BundleFacts(BaseModel):
+    """A bundle by its list. `needs_model`: a model that stayed behind; `verdict`, `sentence`: the plan of its job."""
+
+    name: str
+    parts: list[BundlePart]
+    size_bytes: int
+    file_count: int
+    free_bytes: int
+    job: str
+    needs_model: str
+    verdict: str
+    sentence: str
 
 
 class Uploaded(BaseModel):
@@ -59,6 +74,7 @@ class Library:
         router.get("/models/facts", tags=["models"])(self.show_model)
         router.get("/data/report", tags=["data"])(self.report_data)
         router.post("/plans", tags=["plans"])(self.plan)
+        router.get("/bundles/facts", tags=["bundles"])(self.show_bundle)
         return router
 
     def list_models(self) -> Models:
@@ -70,6 +86,10 @@ class Library:
     def show_model(self, path: str) -> ModelFacts:
         """Describe the model in a folder, from headers alone."""
         return ModelFacts(**self.inspect.call("model_facts", _READ_LIMIT_S, path=_absolute(path)))
+
+    def show_bundle(self, path: str) -> BundleFacts:
+        """Say what a bundle from another computer holds, and whether this one has the memory for its job."""
+        return BundleFacts(**self.inspect.call("look_at_bundle", _READ_LIMIT_S, path=_absolute(path)))
 
     def report_data(self, path: str, layout: Layout = "auto", max_rows: int | None = Query(None, ge=1)) -> DataReport:
         """Say how a data file is laid out, how many rows it has, and which of them are bad."""
@@ -86,6 +106,12 @@ class Library:
         """Say how much memory and disk a job will need here, and whether it fits; nothing is started."""
         from desktop_app.domain.machine import MachineSample
 
+        if not isinstance(spec, ComputingSpec):
+            raise SpecError(
+                f"kind: a job of the kind {spec.kind!r} has no plan of its memory.",
+                "Plan a finetune, quantize or evaluate spec.",
+                "kind",
+            )
         absolute: Any = with_absolute_paths(spec)
         facts = self.show_model(absolute.model)
         return memory_plan(absolute, facts, MachineSample(**self.sensors.call("sample", _READ_LIMIT_S)))

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import stat
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,3 +210,53 @@ def test_the_pages_about_the_api_ask_for_nothing_elsewhere(bench: Bench) -> None
         program.close()
     assert [url for url in requests if not url.startswith((f"{ours}/", "data:", "blob:"))] == []
     assert complaints == []
+
+
+def curl(script: Script, *arguments: str) -> str:
+    """What curl prints for a path of the API, with the token."""
+    *options, path = arguments
+    asked = ["curl", "-sS", "-N", "--max-time", "60", "-H", f"Authorization: Bearer {script.token}", *options]
+    return subprocess.run([*asked, f"{script.url.geturl()}{path}"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_curl_does_everything_that_the_window_does(script: Script, bench: Bench) -> None:
+    model = bench.spec()["model"]
+    assert json.loads(curl(script, "/models")) == {"models": []}
+    assert json.loads(curl(script, "-G", "--data-urlencode", f"path={model}", "/models/facts"))["path"] == model
+    data = ["-G", "--data-urlencode", f"path={bench.data}"]
+    assert json.loads(curl(script, *data, "/data/report"))["rows"] > 0
+    spec = json.dumps(bench.spec("steps=3"))
+    assert json.loads(curl(script, "-d", spec, "/plans"))["verdict"] in ("fits", "tight", "does_not_fit")
+    export = json.dumps({"kind": "export", "model": model})
+    assert "no plan of its memory" in json.loads(curl(script, "-d", export, "/plans"))["message"]
+    job_id = json.loads(curl(script, "-d", spec, "/jobs"))["id"]
+    events = curl(script, f"/jobs/{job_id}/events")
+    assert events.startswith("id: ") and "event: started" in events and "event: end" in events
+    bench.until_ended(job_id)
+    assert curl(script, "-X", "PUT", "-d", json.dumps({"text": "the good one"}), f"/jobs/{job_id}/note") == ""
+    for query, total in (
+        ("text=GOOD+one", 1),
+        ("text=nothing", 0),
+        ("kind=finetune&state=succeeded", 1),
+        ("since=9e9", 0),
+    ):
+        found = json.loads(curl(script, f"/history?{query}"))
+        assert (found["total"], len(found["jobs"])) == (total, total), query
+    assert json.loads(curl(script, "/history?offset=1"))["total"] == 1
+    folder = str(bench.data.parent)
+    changes = json.dumps({"theme": "dark", "keep_awake": False, "output_folder": folder})
+    changed = json.loads(curl(script, "-X", "PATCH", "-d", changes, "/settings"))
+    assert (changed["theme"], changed["keep_awake"], changed["output_folder"], changed["offline"]) == (
+        "dark", False, folder, True,
+    )  # fmt: skip
+    assert json.loads(curl(script, "/settings")) == changed
+    refused = [{"offline": False}, {"theme": "pink"}, {"output_folder": "/no/such"}, {"output_folder": "relative"}]
+    for bad in refused:
+        answer = json.loads(curl(script, "-X", "PATCH", "-d", json.dumps(bad), "/settings"))
+        assert answer["error"] == "spec" and next(iter(bad)) in answer["message"], bad
+    assert json.loads(curl(script, "/settings"))["offline"] is True
+    assert (
+        "is no bundle"
+        in json.loads(curl(script, "-G", "--data-urlencode", f"path={model}", "/bundles/facts"))["message"]
+    )
