@@ -62,6 +62,13 @@ class Metric(Event):
     values: dict[str, float]
 
 
+class InUse(Event):
+    """What the job really uses, whatever was asked for: device, number formats, wrapper, attention, trained weights."""
+
+    kind: Literal["in_use"] = "in_use"
+    facts: dict[str, int | float | str | bool | None]
+
+
 class Notice(Event):
     """Something the user should know that is no failure."""
 
@@ -135,6 +142,7 @@ AnyEvent = Annotated[
     | Stage
     | Progress
     | Metric
+    | InUse
     | Notice
     | Sample
     | Checkpoint

@@ -6,12 +6,14 @@ repeats steps: the newer values replace the older ones.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .event import (
     AnyEvent,
     Cancelled,
     Checkpoint,
     Failed,
+    InUse,
     Metric,
     Notice,
     Paused,
@@ -36,6 +38,7 @@ class RunRecord:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    in_use: dict[str, Any] = field(default_factory=dict)
     is_paused: bool = False
     end: Succeeded | Failed | Cancelled | None = None
     event_count: int = 0
@@ -57,6 +60,8 @@ class RunRecord:
                 self._add_metric(event)
             case Progress():
                 self.progress = event
+            case InUse():
+                self.in_use = dict(event.facts)
             case Stage():
                 self.stage = event.text
             case Checkpoint():

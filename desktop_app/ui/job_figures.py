@@ -5,6 +5,7 @@ Works on a job and its record alone; draws nothing.
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -141,6 +142,26 @@ def headline(job: Job, share: float | None, eta_s: float | None, now_s: float) -
         return big, "", f"done at about {clock_text(now_s + eta_s)}" if eta_s and share is not None else ""
     took = duration_text(job.duration_s)
     return job.state.value.capitalize(), f"after {took}" if took else "", clock_text(job.ended) if job.ended else ""
+
+
+def in_use_text(facts: Mapping[str, Any]) -> str:
+    """Say in one line what a training really uses; '' while it has not said so."""
+    if not facts:
+        return ""
+    trained = facts.get("adapter_dtype") or facts.get("trained_dtype")
+    quantization = facts.get("quantization")
+    count = facts.get("world_size") or 1
+    parts = [
+        facts.get("device"),
+        quantization if quantization not in (None, "none") else "",
+        f"computes in {facts['compute_dtype']}" if facts.get("compute_dtype") else "",
+        f"trains {facts['trainable_parameters']:,} weights in {trained}" if facts.get("trainable_parameters") else "",
+        facts.get("optimizer"),
+        f"{facts['attention']} attention" if facts.get("attention") else "",
+        "packed rows" if facts.get("packing") else "",
+        f"{count} processes ({facts.get('wrapper')})" if count > 1 else facts.get("wrapper"),
+    ]
+    return "In use: " + " · ".join(str(part) for part in parts if part)
 
 
 def label(name: str) -> str:

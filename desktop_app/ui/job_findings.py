@@ -29,6 +29,7 @@ class JobFindings:
         self._on_error = on_error
         self._shown: object = None
         self._place = ui.column().classes("w-full gap-0 shrink-0")
+        self._place.set_visibility(False)
 
     async def show(self, job: Job, record: RunRecord) -> None:
         """Show what a job's figures say, once for each of its ends."""
@@ -43,6 +44,7 @@ class JobFindings:
         with self._place:
             if found:
                 self._draw(job, record, found)
+        self._place.set_visibility(bool(found))
 
     def _draw(self, job: Job, record: RunRecord, found: list[RunFinding]) -> None:
         with ui.column().classes("w-full gap-3").mark("run-findings"):

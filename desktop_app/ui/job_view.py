@@ -14,7 +14,7 @@ from desktop_app.job_folder import JobFolder
 
 from .event_feed import EventFeed
 from .job_actions import Action, actions_of, perform
-from .job_figures import REPORT_COPIED, Fact, headline, report_text, run_figures
+from .job_figures import REPORT_COPIED, Fact, headline, in_use_text, report_text, run_figures
 from .job_findings import JobFindings
 from .job_result import draw_result
 from .job_rows import is_main_unit, method_text, model_name, progress_share
@@ -99,6 +99,7 @@ class JobView:
                 self._state = ui.row().classes("items-center gap-2 no-wrap c-2 shrink-0")
             self._bar = ui.linear_progress(0, show_value=False, size="6px").props('aria-label="Progress"')
         self._hold = ui.column().classes("w-full gap-0 shrink-0")
+        self._in_use = ui.column().classes("w-full gap-0 shrink-0")
         self._figure_row = figure_row().classes("justify-between shrink-0")
         self._findings = JobFindings(self._window, self._problem.show)
         self._result = ui.column().classes("w-full gap-0 shrink-0")
@@ -131,6 +132,7 @@ class JobView:
         self._once(self._hold, (job.id, why), lambda: _draw_hold(why))
         self._show_progress(job, feed, now_s)
         self._show_figures(run_figures(job, record, now_s))
+        self._once(self._in_use, (job.id, str(record.in_use)), lambda: _draw_in_use(in_use_text(record.in_use)))
         self._show_machine(job, feed)
         self._log.show(feed.log, _NO_LOG.get(job.state, "Nothing was printed."))
         has_loss = bool(record.metrics.get("loss")) or job.kind == "finetune"
@@ -235,6 +237,11 @@ def _draw_hold(why: str) -> None:
         with ui.row().classes("items-start gap-2 no-wrap w-full").mark("hold"):
             ui.icon("o_pause_circle").classes("text-[16px] mt-0.5 c-warn").props("aria-hidden=true")
             ui.label(why).classes("min-w-0 break-words")
+
+
+def _draw_in_use(text: str) -> None:
+    if text:
+        hint(ui.label(text).classes("t-small c-3 truncate w-full").mark("in-use"), text)
 
 
 def _draw_notices(feed: EventFeed) -> None:

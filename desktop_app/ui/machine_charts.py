@@ -1,4 +1,4 @@
-"""How busy GPU, CPU and memory are: four small charts over the last five minutes, or over a whole run.
+"""How busy GPU, CPU and memory are, and the battery: small charts over the last five minutes, or over a whole run.
 
 Knows samples, not where they come from. The number now stands beside the name; the chart is its past.
 """
@@ -55,11 +55,15 @@ def traces(samples: Sequence[MachineSample]) -> list[Trace]:
     found.append(Trace("CPU", f"{last.cpu:.0f} %", [(sample.time, sample.cpu) for sample in samples]))
     ram = [(sample.time, 100 * sample.memory_used / (sample.memory_total or 1)) for sample in samples]
     found.append(Trace("RAM", share_text(last.memory_used, last.memory_total), ram))
+    if last.battery is not None:
+        charge = [(sample.time, sample.battery.charge) for sample in samples if sample.battery is not None]
+        source = "plugged in" if last.battery.is_plugged else "on battery"
+        found.append(Trace("Battery", f"{last.battery.charge:.0f} %, {source}", charge))
     return found
 
 
 class MachineCharts:
-    """A box with up to four charts; without a GPU its rows say why."""
+    """A box with up to five charts; without a GPU its rows say why."""
 
     def __init__(self, classes: str = "") -> None:
         self._rows: dict[str, tuple[ui.column, ui.label, ui.tooltip, ui.echart]] = {}
@@ -67,7 +71,7 @@ class MachineCharts:
         self._narrow = classes
         with ui.column().classes(f"box gap-1 p-3 no-wrap {classes}") as self._box:
             self._span = ui.label("").classes("t-small c-3 whitespace-nowrap")
-            for name in ("GPU", "GPU memory", "CPU", "RAM"):
+            for name in ("GPU", "GPU memory", "CPU", "RAM", "Battery"):
                 self._rows[name] = self._draw_row(name)
             self._no_gpu = ui.label("").classes("t-small c-3 min-w-[140px]")
 

@@ -134,6 +134,7 @@ class Training:
             (lambda: measuring.measure(self.model)) if len(measuring) else None,
             (lambda step: samples.tell(self.model, step)) if len(samples) and self._ranks.is_first else None,
             self._ranks,
+            self._in_use,
         )
         voice.trainer = trainer
         trainer.add_callback(voice)

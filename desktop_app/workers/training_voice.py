@@ -14,10 +14,12 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from desktop_app.domain.event import InUse
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.job_folder import Request
 
 from .checkpoints import Checkpoints
+from .finished import Summary
 from .held_out import Best
 from .ranks import Ranks
 from .reporter import Reporter
@@ -54,6 +56,7 @@ class TrainingVoice(TrainerCallback):
         measure: Measure | None = None,
         sample: Callable[[int], None] | None = None,
         ranks: Ranks = Ranks(),
+        in_use: Callable[[], Summary] = dict,
     ) -> None:
         self.final_loss: float | None = None
         self.has_stopped_early = False
@@ -66,6 +69,7 @@ class TrainingVoice(TrainerCallback):
         self._measure = measure
         self._sample = sample
         self._ranks = ranks
+        self._in_use = in_use
         self._saved_at = time.monotonic()
         # (time, step, tokens) of the latest steps
         self._pace: deque[tuple[float, int, int]] = deque(maxlen=_RATE_STEPS + 1)
@@ -82,6 +86,7 @@ class TrainingVoice(TrainerCallback):
         """Start the clocks, after a checkpoint was loaded if there is one."""
         if "loss_sum" in self.resumed:
             self.trainer.take_up_loss(self.resumed["loss_sum"], self.resumed["last_logged"])
+        self._reporter.emit(InUse, facts=self._in_use())
         self._saved_at = time.monotonic()
         self._mark(state)
         self._reporter.progress(state.global_step, state.max_steps, "step", epoch=state.epoch)

@@ -19,6 +19,7 @@ from desktop_app.domain.event import (
     Cancelled,
     Checkpoint,
     Failed,
+    InUse,
     Metric,
     Notice,
     Progress,
@@ -56,6 +57,17 @@ MODELS = {
     "Llama-3.2-1B": config_of("LlamaForCausalLM", "llama", (2048, 8192, 16, 32, 8, 128256), 131072),
     "SmolLM2-360M": config_of("LlamaForCausalLM", "llama", (960, 2560, 32, 15, 5, 49152), 8192),
     "Phi-3-mini-4k-instruct": config_of("Phi3ForCausalLM", "phi3", (3072, 8192, 32, 32, 32, 32064), 4096),
+}
+IN_USE = {
+    "device": "NVIDIA GeForce RTX 4070 Laptop GPU",
+    "quantization": "NF4 (4 bits)",
+    "compute_dtype": "bfloat16",
+    "adapter_dtype": "float32",
+    "trainable_parameters": 18_464_768,
+    "optimizer": "AdamW",
+    "attention": "sdpa",
+    "wrapper": "PeftModelForCausalLM",
+    "world_size": 1,
 }
 VERSIONS = {"torch": "2.13.0+cu128", "transformers": "5.0.0", "peft": "0.19.0", "trl": "0.26.0"}
 
@@ -202,6 +214,7 @@ def events_of(folder: JobFolder, run: Run, spec: JobSpec) -> Iterator[tuple[floa
     yield 0, Stage, {"text": "Loading the model"}
     if spec.kind == "finetune":
         yield 0.01, Notice, {"text": "3 rows cannot be read and are left out (lines 118, 902, 1440)."}
+        yield 0.01, InUse, {"facts": IN_USE}
         yield from curve_of(run)
     else:
         for part in range(1, 21):

@@ -201,3 +201,19 @@ async def test_without_jobs_it_says_how_to_begin(user: User, state: WindowState)
     await user.should_see("CPU", retries=PATIENT)  # the machine is watched without a job, too
     user.find(kind=ui.button, content="Quantize a model").click()
     assert state.tab == "quantize"
+
+
+async def test_another_curve_is_chosen_and_what_is_in_use_is_said(
+    user: User, state: WindowState, jobs: dict[str, Job]
+) -> None:
+    await opened(user, state)
+    await user.should_see("In use: NVIDIA GeForce RTX 4070", retries=PATIENT)
+    choice = next(iter(user.find(marker="curve").elements))
+    assert isinstance(choice, ui.select)
+    await until(lambda: "grad_norm" in choice.options)
+    choice.set_value("grad_norm")
+    charts = [chart for chart in user.find(ui.echart).elements if len(chart.options["series"]) == 3]
+    await until(
+        lambda: any(0 < max(y for _, y in chart.options["series"][0]["data"] or [(0, 9)]) < 1.5 for chart in charts)
+    )
+    await user.should_not_see(kind=ui.label, marker="legend-Evaluation")

@@ -59,6 +59,17 @@ def test_a_training_tells_what_it_does_and_what_it_used(lora: Ran) -> None:
     assert (lora.folder.machine_file).stat().st_size > 0
 
 
+def test_what_is_really_in_use_is_told_before_the_first_step(lora: Ran) -> None:
+    kinds = [event.kind for event in lora.events]
+    (told,) = lora.of_kind("in_use")
+    first = next(at for at, event in enumerate(lora.events) if "loss" in getattr(event, "values", {}))
+    assert kinds.index("in_use") < first
+    same = ("trainable_parameters", "dtype", "compute_dtype", "adapter_dtype", "attention", "optimizer", "world_size")
+    assert {name: told.facts[name] for name in same} == {name: lora.last.summary[name] for name in same}
+    assert (told.facts["optimizer"], told.facts["world_size"]) == ("AdamW", 1)
+    assert "Peft" in told.facts["wrapper"]
+
+
 def test_the_result_says_where_it_comes_from(lora: Ran) -> None:
     assert manifest_problems(lora.result) == []
     manifest = read_manifest(lora.result)
