@@ -33,6 +33,22 @@ def notify(title: str, text: str = "") -> bool:
     return any(run_program(command, wait_s=5.0) for command in notification_commands(title, text))
 
 
+def play_sound() -> bool:
+    """Play the system's sound for something that is complete; return whether it was played. Never raises."""
+    return any(run_program(command, wait_s=5.0) for command in sound_commands())
+
+
+def sound_commands() -> list[list[str]]:
+    """Return what to try on this system, the best first."""
+    if sys.platform == "win32":
+        script = "[System.Media.SystemSounds]::Asterisk.Play(); Start-Sleep -Seconds 1"
+        return [["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script]]
+    if sys.platform == "darwin":
+        return [["afplay", "/System/Library/Sounds/Glass.aiff"]]
+    sound = "/usr/share/sounds/freedesktop/stereo/complete.oga"
+    return [["canberra-gtk-play", "--id=complete"], ["pw-play", sound], ["paplay", sound]]
+
+
 def notification_commands(title: str, text: str) -> list[list[str]]:
     """Return what to try on this system, the best first."""
     if sys.platform == "win32":

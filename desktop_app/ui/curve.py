@@ -32,6 +32,20 @@ def thinned(points: Sequence[Point], limit: int) -> list[Point]:
     return [*kept, points[-1]]
 
 
+def broken(points: Sequence[Point], longest: float, limit: int) -> list[tuple[float, float | None]]:
+    """Thin the points and break the line where two lie further apart than `longest`: nothing was measured there."""
+    parts: list[list[Point]] = []
+    for point in points:
+        if not parts or point[0] - parts[-1][-1][0] > longest:
+            parts.append([])
+        parts[-1].append(point)
+    line: list[tuple[float, float | None]] = []
+    for part in parts:
+        line += [(line[-1][0], None)] if line else []
+        line += thinned(part, max(4, limit * len(part) // len(points)))
+    return line
+
+
 def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
     """Average each value with its past: exponential moving average, corrected for its start.
 

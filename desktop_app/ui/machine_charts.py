@@ -13,11 +13,12 @@ from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.run_record import Point
 
 from . import theme
-from .curve import thinned
+from .curve import broken
 from .wording import duration_text, share_text
 
 WINDOW_S = 300.0
 _MAX_POINTS = 150
+_GAP_S = 15.0  # samples come every one or two seconds; a longer silence is sleep, and a gap in the chart
 _LOW = "[@media(max-height:700px)]"
 _NOTHING = {"show": False}
 
@@ -112,7 +113,7 @@ class MachineCharts:
                 continue
             now.set_text(trace.now)
             about.set_text(trace.about or name)
-            chart.options["series"][0]["data"] = thinned(trace.points, _MAX_POINTS)
+            chart.options["series"][0]["data"] = broken(trace.points, _GAP_S, _MAX_POINTS)
             chart.options["xAxis"].update(min=span[0], max=span[1])
             chart.update()
 

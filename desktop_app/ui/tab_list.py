@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .tabs import data_tab, finetune_tab, history_tab, jobs_tab, models_tab, quantize_tab, settings_tab
+from .tabs import data_tab, finetune_tab, history_tab, jobs_tab, machine_tab, models_tab, quantize_tab, settings_tab
 from .window_state import WindowState
 
 
@@ -24,5 +24,6 @@ TABS: tuple[Tab, ...] = (
     Tab(key="quantize", title="Quantize", icon="o_compress", draw=quantize_tab.draw),
     Tab(key="jobs", title="Jobs", icon="o_show_chart", draw=jobs_tab.draw),
     Tab(key="history", title="History", icon="o_history", draw=history_tab.draw),
+    Tab(key="machine", title="Machine", icon="o_memory", draw=machine_tab.draw),
     Tab(key="settings", title="Settings", icon="o_settings", draw=settings_tab.draw),
 )

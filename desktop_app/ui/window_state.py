@@ -17,7 +17,7 @@ from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobState, subject_of
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.errors import AppError
-from desktop_app.hardware.notification import notify
+from desktop_app.hardware.notification import notify, play_sound
 from desktop_app.services.client import Service
 from desktop_app.settings import Settings
 from desktop_app.storage.index import Index
@@ -165,6 +165,8 @@ class WindowState:
             self.job_ended.emit(job)
             if self.settings.notifications:
                 background_tasks.create(run.io_bound(notify, *ending(job)), name=f"notify of {job.id}")
+            if self.settings.sound:
+                background_tasks.create(run.io_bound(play_sound), name=f"sound for {job.id}")
 
     async def look_at_folders(self) -> None:
         """Search the watched folders in which something has changed since they were searched."""

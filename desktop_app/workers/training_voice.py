@@ -16,6 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from desktop_app.domain.event import InUse
 from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.hardware.sleep import slept_s
 from desktop_app.job_folder import Request
 
 from .checkpoints import Checkpoints
@@ -71,6 +72,7 @@ class TrainingVoice(TrainerCallback):
         self._ranks = ranks
         self._in_use = in_use
         self._saved_at = time.monotonic()
+        self._slept_s = slept_s()
         # (time, step, tokens) of the latest steps
         self._pace: deque[tuple[float, int, int]] = deque(maxlen=_RATE_STEPS + 1)
 
@@ -178,6 +180,9 @@ class TrainingVoice(TrainerCallback):
             )
 
     def _mark(self, state: TrainerState) -> None:
+        if slept_s() - self._slept_s > 1:  # time in which the computer slept is no slowness, where the clock counts it
+            self._slept_s = slept_s()
+            self._pace.clear()
         self._pace.append((time.monotonic(), state.global_step, self.trainer.tokens_seen()))
 
     def _tell_progress(self, state: TrainerState) -> None:

@@ -27,14 +27,16 @@ def main(port: int, variant: set[str]) -> None:
     from desktop_app.ui.window import draw_window
     from desktop_app.ui.window_state import MACHINE_SAMPLES, WindowState
     from tests.fakes.example_history import fill
-    from tests.fakes.fake_service import FakeService, laptop_sample
+    from tests.fakes.fake_service import FakeService, laptop, laptop_sample
 
     index, settings = Index(paths.index_file()), Settings({})
     if "empty" not in variant:
         listed = fill(root, paths.jobs_dir(), index, time.time())
         settings.model_folders, settings.data_files = listed["models"], listed["data"]
     without_gpu = {"gpus": []} if "no-gpu" in variant else {}
-    state = WindowState(settings, index, Service("inspect"), FakeService(sample=lambda: laptop_sample() | without_gpu))
+    state = WindowState(
+        settings, index, Service("inspect"), FakeService(sample=lambda: laptop_sample() | without_gpu, machine=laptop)
+    )
     if "empty" not in variant:
         state.choose_model(next(path for path in settings.model_folders if "Qwen" in path))
         state.choose_data(settings.data_files[0])

@@ -91,3 +91,22 @@ async def test_a_token_needs_a_name(user: User, state: WindowState) -> None:
     user.find("Create").click()
     await sees(user, "is not allowed")
     assert AccessTokens(tokens_file()).tokens == ()
+
+
+async def test_rules_for_pausing_are_saved_with_their_limits(user: User, state: WindowState) -> None:
+    await open_tab(user, state, "settings")
+    choose(user, "pause_on_battery", True)
+    choose(user, "pause_below_charge", True)
+    assert state.settings.pause_on_battery and state.settings.pause_below_charge == 20
+    choose(user, "pause_below_charge-limit", 35)
+    assert state.settings.pause_below_charge == 35
+    choose(user, "pause_below_charge-limit", 3)
+    await sees(user, "5 to 95")
+    assert state.settings.pause_below_charge == 35
+    choose(user, "pause_below_charge", False)
+    assert state.settings.pause_below_charge == 0
+    choose(user, "has_quiet_hours", True)
+    choose(user, "quiet-from", "21:30")
+    assert state.settings.has_quiet_hours and state.settings.quiet_hours == (21 * 60 + 30, 7 * 60)
+    choose(user, "quiet-until", "")
+    assert state.settings.quiet_hours == (21 * 60 + 30, 7 * 60)

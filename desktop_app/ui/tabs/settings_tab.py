@@ -14,6 +14,7 @@ from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar, page_body
 from desktop_app.ui.widgets.path_picker import pick_folder
+from desktop_app.ui.widgets.pause_rules import PauseRules
 from desktop_app.ui.widgets.program_access import ProgramAccess
 from desktop_app.ui.window_state import WindowState
 
@@ -60,7 +61,8 @@ class _SettingsTab:
             told.props("dense size=sm").mark("notifications")
             told.on_value_change(lambda event: self._set("notifications", event.value))
             ui.label("By a notification of the system, for when the window is behind others.").classes("t-small c-3")
-
+            sound = ui.checkbox("With a sound", value=self.settings.sound).props("dense size=sm").mark("sound")
+            sound.on_value_change(lambda event: self._set("sound", event.value))
         _name("Sleep")
         with ui.column().classes("gap-1"):
             awake = ui.checkbox("Keep the computer awake while a job runs", value=self.settings.keep_awake)
@@ -69,6 +71,8 @@ class _SettingsTab:
             ui.label("The display may go dark. Closing the lid still does what you set it to do.").classes(
                 "t-small c-3"
             )
+        _name("Pause jobs")
+        PauseRules(self.settings, self._set)
 
     def _draw_programs(self) -> None:
         _name("Other programs")

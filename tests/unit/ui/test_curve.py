@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desktop_app.ui.curve import change, finite, smoothed, sparkline, thinned
+from desktop_app.ui.curve import broken, change, finite, smoothed, sparkline, thinned
 
 values = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400)
 
@@ -68,3 +68,12 @@ def test_a_sparkline_stays_in_its_box(numbers: list[float]) -> None:
         x, y = map(float, pair.split(","))
         assert 0 <= x <= 36.01
         assert 0 <= y <= 18
+
+
+def test_a_line_is_broken_where_nothing_was_measured() -> None:
+    before, after = [(float(at), 50.0) for at in range(400)], [(at + 30_000.0, 60.0) for at in range(200)]
+    line = broken([*before, *after], 15, 150)
+    gaps = [place for place, (_, value) in enumerate(line) if value is None]
+    assert len(gaps) == 1 and line[gaps[0] - 1] == (399, 50) and line[gaps[0] + 1] == (30_000, 60)
+    assert len(line) <= 151
+    assert broken([], 15, 150) == []
