@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("output", metavar="FOLDER", help="new folder for the list, for example on a USB stick")
     fetch.add_argument("--ask-later", action="store_true", help="do not ask the hub now; the script does when it runs")
     _bundle_arguments(commands.add_parser("bundle", help="carry a job or a model to another computer: make, open"))
+    _evaluate_arguments(
+        _command(commands, "evaluate", "measure models against their original, in one report", _evaluate)
+    )
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     token = _command(commands, "token", "let programs use the API: list, create NAME, revoke NAME, on, off", _token)
     token.add_argument("action", choices=("list", "create", "revoke", "on", "off"))
@@ -140,6 +143,19 @@ def _bundle_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_argument("--look", action="store_true", help="only say what it holds and whether this computer will do")
     take.add_argument("--model", metavar="FOLDER", help="the model here, where the bundle holds none")
     take.add_argument("--to", metavar="FOLDER", help="new folder for model and data; among the models unless said")
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the original: its folder, or the id of the job that made it")
+    parser.add_argument("variants", metavar="VARIANT", nargs="*", help="adapters, merged, quantized, GGUF; or job ids")
+    parser.add_argument("--data", default=None, help="file with text, conversations or questions; ours unless said")
+    parser.add_argument("--held-out-of", default=None, help="result of a fine-tuning, or job id: its held-out rows")
+    parser.add_argument("--questions", type=int, default=10, help="how many examples are asked")
+    parser.add_argument("--scoring", default="none", help="none, exact, number, choice or regex")
+    parser.add_argument("--pattern", default="", help="for regex: what is taken out of each answer and compared")
+    parser.add_argument("--max-tokens", type=int, default=4096, help="measure on at most so many tokens")
+    parser.add_argument("--max-rows", type=int, default=64, help="read at most so many rows of the file")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
 
 def _job_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -222,6 +238,12 @@ def _bundle_open(arguments: argparse.Namespace) -> int:
     from .bundle import open_one
 
     return open_one(arguments)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from .evaluate import evaluate_models
+
+    return evaluate_models(arguments)
 
 
 def _selftest(arguments: argparse.Namespace) -> int:

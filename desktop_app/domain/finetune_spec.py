@@ -158,6 +158,9 @@ class FinetuneSpec(Value):
         None, ge=1, le=1000, description="End after so many measurements in a row without a lower held-out loss."
     )
     merge: bool = Field(False, description="Also save the model with the adapter merged into it, as a whole model.")
+    measure_result: bool = Field(
+        False, description="Afterwards measure the result against the original, on the rows kept aside."
+    )
     on_out_of_memory: OutOfMemory = Field(
         "ask", description="When memory runs out: wait for you, or go on by itself with a plan that needs less."
     )

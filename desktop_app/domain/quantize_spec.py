@@ -51,6 +51,9 @@ class QuantizeSpec(Value):
     importance_matrix: bool = Field(
         False, description="GGUF: weigh errors by what the calibration text activates. Takes a pass of the whole model."
     )
+    measure_result: bool = Field(
+        False, description="Afterwards measure each copy against the original: perplexity, divergence, answers, speed."
+    )
     shard_size_mb: int = Field(
         1000, ge=1, le=1_000_000, description="Size of one weight file; an interrupted run goes on after the last."
     )

@@ -21,6 +21,7 @@ from desktop_app.storage.index import Index
 
 from .attempt import Attempt, Graces, abandon, adopt, begin, folder_gone
 from .disk_wait import DISK_ERROR, DiskWaits
+from .follow_up import queue_evaluation
 from .guard import Hold
 from .laptop import Laptop, held_row
 from .ledger import Ledger
@@ -203,6 +204,11 @@ class Supervisor:
                 attempt.row, state=JobState.PAUSED, rate=None, eta_s=None, error="", message=""
             )
             return
+        if outcome.state is JobState.SUCCEEDED:
+            try:
+                queue_evaluation(attempt.folder, replace(attempt.row, state=outcome.state))
+            except AppError as error:  # the result stands; only its measurement is missing
+                _LOG.error("%s: cannot be measured: %s", job_id, error)
         self._ledger.settle(attempt.folder, attempt.row, outcome)
 
     def _guarded(self, folder: JobFolder, action: Callable[[JobFolder], None]) -> None:

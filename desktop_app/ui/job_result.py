@@ -13,17 +13,22 @@ from desktop_app.hardware.opener import reveal
 from .job_figures import Fact, label, summary_figures
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
+from .widgets.evaluate_dialog import EVALUATE_HINT
 from .widgets.export_dialog import EXPORT_HINT, can_be_exported
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 
 
-def draw_result(job: Job, record: RunRecord, on_export: Callable[[Job], object]) -> None:
+def draw_result(
+    job: Job, record: RunRecord, on_export: Callable[[Job], object], on_evaluate: Callable[[Job], object]
+) -> None:
     """Draw path, figures and checks of a job that succeeded; nothing for any other."""
     if not job.result:
         return
     with ui.column().classes("box w-full gap-3 p-3"):
-        draw_place(job.result, job.id, (lambda: on_export(job)) if can_be_exported(job) else None)
+        is_model = can_be_exported(job)
+        actions = (lambda: on_export(job), lambda: on_evaluate(job)) if is_model else (None, None)
+        draw_place(job.result, job.id, *actions)
         main, others = summary_figures(job.summary)
         if main:
             with figure_row():
@@ -37,12 +42,19 @@ def draw_result(job: Job, record: RunRecord, on_export: Callable[[Job], object])
                 draw_facts(others)
 
 
-def draw_place(result: str, job_id: str = "", on_export: Callable[[], object] | None = None) -> None:
+def draw_place(
+    result: str,
+    job_id: str = "",
+    on_export: Callable[[], object] | None = None,
+    on_evaluate: Callable[[], object] | None = None,
+) -> None:
     """Draw the folder's path with what one does with it."""
     with ui.row().classes("w-full items-center gap-2 no-wrap"):
         ui.label("Result").classes("t-lead")
         hint(ui.label(result).classes("t-mono c-2 truncate min-w-0"), result)
         ui.space()
+        if on_evaluate is not None:
+            hint(button("Evaluate", "o_analytics", on_click=on_evaluate).mark("evaluate-result"), EVALUATE_HINT)
         if on_export is not None:
             hint(button("Export", "o_output", on_click=on_export), EXPORT_HINT)
         if job_id and app.native.main_window is None:  # the browser may be on another computer

@@ -12,6 +12,7 @@ from desktop_app import paths
 from desktop_app.domain.job import Job, JobState
 from desktop_app.job_folder import JobFolder
 
+from .evaluation_view import draw_evaluation
 from .event_feed import EventFeed
 from .job_actions import Action, actions_of, perform
 from .job_figures import REPORT_COPIED, Fact, headline, in_use_text, report_text, run_figures
@@ -27,6 +28,7 @@ from .widgets.banner import BannerPlace, error_banner
 from .widgets.bundle_dialog import BUNDLE_HINT, can_be_bundled, make_bundle
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
+from .widgets.evaluate_dialog import evaluate_model
 from .widgets.export_dialog import export_model
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
@@ -49,6 +51,7 @@ class JobView:
         self._job: Job | None = None
         self._feed: EventFeed | None = None
         self._drawn: dict[int, Hashable] = {}
+        self._evaluated = ""
         self._figures: dict[str, Figure] = {}
         with ui.column().classes("w-full grow min-h-0 gap-0 no-wrap") as self._root:
             with ui.row().classes("w-full items-center gap-3 px-4 pt-3 shrink-0 no-wrap"):
@@ -103,6 +106,8 @@ class JobView:
         self._figure_row = figure_row().classes("justify-between shrink-0")
         self._findings = JobFindings(self._window, self._problem.show)
         self._result = ui.column().classes("w-full gap-0 shrink-0")
+        self._evaluation = ui.column().classes("w-full gap-0 shrink-0 no-wrap")
+        self._evaluation.set_visibility(False)
         with ui.row().classes("w-full gap-4 no-wrap items-stretch") as self._charts:
             self._loss = LossChart("grow")
             self._machine_charts = MachineCharts("w-[248px] shrink-0 max-[999px]:w-[200px]")
@@ -122,7 +127,7 @@ class JobView:
         self._once(
             self._result,
             (job.id, job.result, record.end is not None),
-            lambda: draw_result(job, record, self._export),
+            lambda: None if job.kind == "evaluate" else draw_result(job, record, self._export, self._evaluate),
         )
         notices = tuple(notice.text for notice in record.notices)
         self._once(self._notices, (job.id, notices), lambda: _draw_notices(feed))
@@ -140,8 +145,21 @@ class JobView:
         self._machine_charts.set_wide(not has_loss)
         self._charts.classes(add=_TALL if has_loss else "shrink-0", remove="shrink-0" if has_loss else _TALL)
         await self._findings.show(job, record)
+        await self._show_evaluation(job)
         total = record.progress.total if record.progress is not None and record.progress.unit == "step" else 0
         await self._loss.show(record, total)
+
+    async def _show_evaluation(self, job: Job) -> None:
+        """Draw the report of an evaluation, once."""
+        key = job.id if job.kind == "evaluate" and job.result else ""
+        if key == self._evaluated:
+            return
+        self._evaluated = key
+        self._evaluation.clear()
+        self._evaluation.set_visibility(bool(key))
+        if key:
+            with self._evaluation:
+                await draw_evaluation(job, list(self._window.jobs))
 
     def _show_progress(self, job: Job, feed: EventFeed, now_s: float) -> None:
         progress = feed.record.progress
@@ -192,6 +210,10 @@ class JobView:
             icon_button("o_library_add", "Repeat with changes", lambda: self._vary(job)).mark("vary")
         if job.state.is_terminal:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
+
+    async def _evaluate(self, job: Job) -> None:
+        with self._root:
+            await evaluate_model(self._window, job.result)
 
     async def _export(self, job: Job) -> None:
         with self._root:

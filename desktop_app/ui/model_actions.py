@@ -19,6 +19,7 @@ from desktop_app.library.model_removal import delete_places, places_of, rename_m
 from .model_filter import dependents, needing
 from .widgets.bundle_dialog import make_bundle
 from .widgets.button import button
+from .widgets.evaluate_dialog import evaluate_model
 from .widgets.export_dialog import export_model
 from .widgets.question import ask
 from .window_state import WindowState
@@ -84,6 +85,11 @@ async def convert(state: WindowState, facts: ModelFacts, told: Told) -> None:
 async def export(state: WindowState, facts: ModelFacts, told: Told) -> None:
     """Ask in which form and to where, and hand in the job that exports it."""
     await export_model(state, facts.path)
+
+
+async def evaluate(state: WindowState, facts: ModelFacts, told: Told) -> None:
+    """Ask what to compare with and on what text, and hand in the job that measures."""
+    await evaluate_model(state, facts.path)
 
 
 async def bundle(state: WindowState, facts: ModelFacts, told: Told) -> None:
@@ -189,7 +195,7 @@ def _names(models: list[ModelFacts]) -> str:
 
 def _refuse_if_in_use(jobs: list[Job], facts: ModelFacts) -> None:
     user = next(
-        (job for job in jobs if not job.state.is_terminal and facts.path in (job.model, job.spec.get("reference"))),
+        (job for job in jobs if not job.state.is_terminal and facts.path in (job.model, *job.spec.get("variants", ()))),
         None,
     )
     if user is not None:

@@ -17,7 +17,7 @@ from .form import Form
 
 SIMPLE_FIELDS = ("epochs", "max_length", "learning_rate")
 ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
-    "Adapter": ("rank", "alpha", "dropout", "target_modules", "modules_to_save", "merge"),
+    "Adapter": ("rank", "alpha", "dropout", "target_modules", "modules_to_save", "merge", "measure_result"),
     "4 bits": ("quant_type", "double_quantization"),
     "Training": (
         "optimizer",
@@ -125,6 +125,7 @@ class FinetuneForm(Form[FinetuneSpec]):
         "keep_best": "Keep the best checkpoint and use it for the result",
         "early_stopping": "Early stopping",
         "merge": "Also save the merged model",
+        "measure_result": "Measure it against the original afterwards",
         "on_out_of_memory": "Out of memory",
         "sample_prompts": "Prompts to answer while it learns",
         "sample_steps": "Sample interval",

@@ -20,6 +20,7 @@ class QuantizeForm(Form[QuantizeSpec]):
         "importance_matrix": "Weigh errors by what this text uses",
         "calibration_data": "Text",
         "skip_modules": "Keep in 16 bits",
+        "measure_result": "Measure it against the original afterwards",
         "name": "Name",
         "output": "Output folder",
     }

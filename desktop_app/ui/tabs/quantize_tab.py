@@ -75,6 +75,7 @@ class _QuantizeTab:
                         self.controls.typed(
                             "calibration_data", placeholder="a text file, of the kind that it will read"
                         )
+                self.controls.switch("measure_result")
             ui.label("with").classes("t-lead c-2 text-right pt-[25px]")
             with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-start"):
                 self.controls.typed("skip_modules", placeholder="the output layer")

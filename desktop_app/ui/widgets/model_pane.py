@@ -10,7 +10,17 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.forms.quantize_form import quantize_refusal
-from desktop_app.ui.model_actions import ModelAction, bundle, convert, delete, export, rename, show_folder, verify
+from desktop_app.ui.model_actions import (
+    ModelAction,
+    bundle,
+    convert,
+    delete,
+    evaluate,
+    export,
+    rename,
+    show_folder,
+    verify,
+)
 from desktop_app.ui.model_filter import dependents, sources
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.window_state import WindowState
@@ -140,6 +150,8 @@ class ModelPane:
         ui.space()
         icon_button("o_folder_open", "Show the folder", lambda: self._do(show_folder, facts))
         with icon_button("o_more_horiz", "More").mark("more-actions"), ui.menu():
+            if not facts.problem or facts.kind == "gguf":
+                self._draw_item("Evaluate", "evaluate", lambda: self._do(evaluate, facts))
             self._draw_item("Verify", "verify", lambda: self._do(verify, facts))
             if facts.architecture:
                 self._draw_item("Export", "export", lambda: self._do(export, facts))

@@ -3,6 +3,7 @@
 An adapter is put on its base, a GGUF file is read by transformers into fp32, any other folder as it is.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 _SAMPLE_S = 0.02
+_JOB_ID = re.compile(r"\d{8}-\d{6}-(?P<words>.+)-[0-9a-f]{4}")  # NOTE: domain/job.py makes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +125,18 @@ def _subject(path: Path, *, is_original: bool) -> Subject:
 
 
 def _label(path: Path) -> str:
-    """Name a model by its folder; a result inside a job's folder by the job, `result` says nothing."""
-    if path.name in ("result", "merged") and path.parent.name:
-        outer = path.parent.parent.name if path.parent.name == "result" else path.parent.name
-        return f"{outer} {path.name}" if path.name == "merged" else outer
-    parent = path.parent.parent.name if path.parent.name == "result" else ""
-    return f"{parent} {path.name}".strip()
+    """Name a model by its folder; a result inside a job's folder by the job, for `result` says nothing."""
+    if path.name == "result":
+        return _of_job(path.parent)
+    if path.is_dir() and path.parent.name == "result":
+        return f"{_of_job(path.parent.parent)} {path.name}"
+    return path.name
+
+
+def _of_job(folder: Path) -> str:
+    """Take the words out of a job's id."""
+    found = _JOB_ID.fullmatch(folder.name)
+    return found["words"] if found else folder.name
 
 
 class Peak:
