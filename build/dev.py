@@ -30,6 +30,9 @@ def main() -> int:
     commands.add_parser("check", help="lint, types, import contracts")
     bench = commands.add_parser("bench", help="measure against the plain libraries")
     bench.add_argument("name", nargs="?", help="a file of tests/bench; all of them if left out")
+    setup = commands.add_parser("setup", help="make .venv and nothing else")
+    setup.add_argument("--torch", choices=["cpu", "cuda"], help="which torch, in place of what suits this machine")
+    setup.add_argument("--without-window", action="store_true", help="for a server that a browser looks at")
     package = commands.add_parser("package", help="build one folder that runs without Python (see build/package.py)")
     package.add_argument("--torch", choices=["cpu", "cuda"], default="cpu", help="which torch goes in")
     arguments, arguments.rest = parser.parse_known_args()
@@ -74,13 +77,19 @@ def bench(arguments: argparse.Namespace) -> int:
     return max(_call([environment.python(), str(folder / f"{name}.py"), *arguments.rest]) for name in names)
 
 
+def setup(arguments: argparse.Namespace) -> int:
+    """Make `.venv`, with or without what the native window needs."""
+    environment.prepare(tools=False, torch=arguments.torch, window=not arguments.without_window)
+    return 0
+
+
 def package(arguments: argparse.Namespace) -> int:
     """Build the packaged program with the torch that was asked for, whatever this machine has."""
     environment.prepare(tools=True, torch=arguments.torch)
     return _call([environment.python(), "build/package.py", "--torch", arguments.torch, *arguments.rest])
 
 
-_STEPS = {"run": run, "test": test, "check": check, "bench": bench, "package": package}
+_STEPS = {"run": run, "test": test, "check": check, "bench": bench, "setup": setup, "package": package}
 
 
 def _call(command: list[str]) -> int:

@@ -74,24 +74,28 @@ def scripts_dir() -> Path:
     return VENV / ("Scripts" if os.name == "nt" else "bin")
 
 
-def prepare(tools: bool, torch: str | None = None) -> None:
+def prepare(tools: bool, torch: str | None = None, window: bool = True) -> None:
     """Bring `.venv` to the pinned versions; quick if nothing changed.
 
     `tools` adds what tests and packaging need. `torch` is 'cpu', 'cuda' or None for what suits this machine.
+    Without `window` the libraries of the native window are left out; a browser shows the same.
     """
-    _install_system_packages(_WINDOW_LIBRARIES + (_TEST_PROGRAMS if tools else []))
+    if window or tools:
+        _install_system_packages(_WINDOW_LIBRARIES + (_TEST_PROGRAMS if tools else []))
     stamp = _read_stamp()
     build, why = _torch_build(torch, stamp)
     wanted = {"pins": _pins_hash(), "torch": build, "python": sys.version.split()[0]}
-    if {key: stamp.get(key) for key in wanted} == wanted and (stamp.get("tools") or not tools):
+    has_all = (stamp.get("tools") or not tools) and (stamp.get("window", True) or not window)
+    if {key: stamp.get(key) for key in wanted} == wanted and has_all:
         return
     print(f"Setting up .venv: torch for {build} ({why}).", flush=True)
     if not Path(python()).exists() or stamp.get("python", wanted["python"]) != wanted["python"]:
         _make_venv()
     _install_torch(build)
-    _pip("install", "--constraint", str(CONSTRAINTS), *_requirements(tools))
+    _pip("install", "--constraint", str(CONSTRAINTS), *_requirements(tools, window or tools))
     _pip("check")
-    _STAMP.write_text(json.dumps({**wanted, "tools": tools or bool(stamp.get("tools"))}), encoding="utf-8")
+    done = {"tools": tools or bool(stamp.get("tools")), "window": window or tools or bool(stamp.get("window"))}
+    _STAMP.write_text(json.dumps({**wanted, **done}), encoding="utf-8")
 
 
 def _read_stamp() -> dict[str, object]:
@@ -106,9 +110,11 @@ def _pins_hash() -> str:
     return hashlib.sha256(CONSTRAINTS.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
 
 
-def _requirements(tools: bool) -> list[str]:
+def _requirements(tools: bool, window: bool) -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     needed = [name for name in project["project"]["dependencies"] if name != "torch"]
+    if not window:
+        needed = [name for name in needed if not name.startswith("pywebview")]
     return needed + (project["dependency-groups"]["dev"] if tools else [])
 
 
