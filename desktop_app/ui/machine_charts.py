@@ -74,7 +74,9 @@ class MachineCharts:
             self._span = ui.label("").classes("t-small c-3 whitespace-nowrap")
             for name in ("GPU", "GPU memory", "CPU", "RAM", "Battery"):
                 self._rows[name] = self._draw_row(name)
-            self._no_gpu = ui.label("").classes("t-small c-3 min-w-[140px]")
+            self._no_gpu = ui.label("").classes("t-small c-3 min-w-[140px] line-clamp-4")  # as high as a chart
+            with self._no_gpu:
+                self._no_gpu_whole = ui.tooltip("")
 
     def set_wide(self, is_wide: bool) -> None:
         """Put the charts side by side over the whole width, for a job without a loss curve."""
@@ -104,6 +106,7 @@ class MachineCharts:
         problem = samples[-1].gpu_problem if samples else ""
         has_gpu = not samples or bool(samples[-1].gpus)
         self._no_gpu.set_text(problem or ("" if has_gpu else "No NVIDIA GPU in this computer."))
+        self._no_gpu_whole.set_text(self._no_gpu.text)
         self._no_gpu.set_visibility(bool(self._no_gpu.text))
         found = {trace.name: trace for trace in traces(samples)}
         for name, (row, now, about, chart) in self._rows.items():

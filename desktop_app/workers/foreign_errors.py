@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from desktop_app.errors import AppError, DiskFull, HardwareError, MemoryShortage, ModelError, SpecError, StorageError
+from desktop_app.errors import (
+    AppError,
+    DiskFull,
+    HardwareError,
+    JobError,
+    MemoryShortage,
+    ModelError,
+    SpecError,
+    StorageError,
+)
 
 _NO_SPACE_MARKS = ("No space left", "Disk quota exceeded", "inline_container.cc", "unexpected pos")
 _LOST_MARKS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
@@ -61,9 +70,9 @@ def _in_words(error: BaseException) -> AppError | None:
     """Look at an exception and at what caused it; None if nobody foresaw it."""
     seen: BaseException | None = error
     while seen is not None:
-        known = _memory(seen) or _disk(seen) or _others(seen) or _gpu(seen) or _model(seen) or _adapter(seen)
-        if known is not None:
-            return known
+        for told in (_memory, _disk, _others, _gpu, _model, _adapter, _checkpoint):
+            if (known := told(seen)) is not None:
+                return known
         seen = seen.__cause__ or seen.__context__
     return None
 
@@ -147,3 +156,14 @@ def _first_sentence(error: BaseException) -> str:
     line = " ".join(str(error).split()) or type(error).__name__
     sentence = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
     return sentence if len(sentence) <= 300 else sentence[:297] + "..."
+
+
+def _checkpoint(error: BaseException) -> AppError | None:
+    if (
+        type(error).__name__ == "UnpicklingError"
+    ):  # of torch.load: only a checkpoint's state is read by it in a training
+        return JobError(
+            "The checkpoint was not read: one of its files would run code, or is damaged.",
+            "If it came from elsewhere, do not use it. Delete its folder and let the job go on from the one before.",
+        )
+    return None

@@ -2,15 +2,19 @@
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
 
 from desktop_app.errors import ModelError
+from desktop_app.job_folder import JobFolder
 from desktop_app.library.model_check import check_model
 from desktop_app.library.model_folder import check_model_folder, listed_facts
+from desktop_app.result_folder import manifest_problems, read_manifest, write_manifest
+from desktop_app.workers.run import run_worker
 from tests.fakes.model_files import write_adapter, write_llama
-from tests.workers.running import quantization, run_job, training
+from tests.workers.running import Ran, quantization, run_job, training
 
 WEIGHTS = (
     "pytorch_model.bin",
@@ -71,3 +75,22 @@ def test_pickles_beside_sound_weights_are_never_opened(tmp_path: Path, canary: P
     assert check_model_folder(folder).problem == ""
     assert check_model(folder, {}).problems == []
     assert not canary.exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_checkpoint_of_pickles_that_mean_harm_runs_none_of_them(tmp_path: Path, canary: Path) -> None:
+    made = run_job(tmp_path, **training(max_steps=2, save_steps=1, max_length=32, held_out=0, max_rows=20))
+    for name in ("optimizer.pt", "rng_state.pth"):
+        again = JobFolder(tmp_path / f"again-{name}")
+        shutil.copytree(made.folder.path, again.path)
+        shutil.rmtree(again.path / "result")
+        (again.path / "events.jsonl").unlink()
+        for step in again.checkpoints_dir.glob("step-*"):
+            about = {key: value for key, value in read_manifest(step).items() if key != "files"}
+            (step / name).write_bytes(pickle.dumps(Canary(canary)))
+            write_manifest(step, about)  # as somebody would who hands the folder on
+            assert manifest_problems(step) == []
+        ran = Ran(again, run_worker(again.path))
+        assert (ran.last.kind, ran.last.error) == ("failed", "job"), ran.last
+        assert "would run code" in ran.last.message and ran.last.hint
+        assert not canary.exists()
