@@ -83,6 +83,21 @@ def reference_logits_dir() -> Path:
     return data_dir() / "reference_logits"
 
 
+def chats_dir() -> Path:
+    """The conversations of Chat, a file each."""
+    return data_dir() / "chats"
+
+
+def chat_answers_file() -> Path:
+    """Where answers from Chat are kept as rows to train on, unless the user chooses another file."""
+    return data_dir() / "chat_data" / "answers.jsonl"
+
+
+def chat_pairs_file() -> Path:
+    """Where votes in Chat are kept as preference pairs, unless the user chooses another file."""
+    return data_dir() / "chat_data" / "preferences.jsonl"
+
+
 def uploads_dir() -> Path:
     """Files that were sent from a browser on another computer."""
     return data_dir() / "uploads"

@@ -91,6 +91,8 @@ class Settings:
     watched_folders = _Preference[list[str]]([], _texts)
     look_in_caches = _Preference[bool](True, _flag)
     data_files = _Preference[list[str]]([], _texts)
+    chat_answers_file = _Preference[str]("", _text)
+    chat_pairs_file = _Preference[str]("", _text)
     output_folder = _Preference[str]("", _text)
     offline = _Preference[bool](True, _flag)
     notifications = _Preference[bool](True, _flag)

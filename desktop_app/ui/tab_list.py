@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .tabs import data_tab, finetune_tab, history_tab, jobs_tab, machine_tab, models_tab, quantize_tab, settings_tab
+from .tabs import (
+    chat_tab,
+    data_tab,
+    finetune_tab,
+    history_tab,
+    jobs_tab,
+    machine_tab,
+    models_tab,
+    quantize_tab,
+    settings_tab,
+)
 from .window_state import WindowState
 
 
@@ -22,6 +32,7 @@ TABS: tuple[Tab, ...] = (
     Tab(key="data", title="Data", icon="o_table_rows", draw=data_tab.draw),
     Tab(key="finetune", title="Fine-tune", icon="o_tune", draw=finetune_tab.draw),
     Tab(key="quantize", title="Quantize", icon="o_compress", draw=quantize_tab.draw),
+    Tab(key="chat", title="Chat", icon="o_forum", draw=chat_tab.draw),
     Tab(key="jobs", title="Jobs", icon="o_show_chart", draw=jobs_tab.draw),
     Tab(key="history", title="History", icon="o_history", draw=history_tab.draw),
     Tab(key="machine", title="Machine", icon="o_memory", draw=machine_tab.draw),

@@ -85,7 +85,7 @@ BASE = """
   .box { border: 1px solid var(--line); border-radius: 8px; background: var(--page) }
   .well { background: var(--well) }
   .banner { background: var(--bad-soft); border-radius: 8px; padding: 12px 16px }
-  .rule-b { border-bottom: 1px solid var(--line) }  .rule-t { border-top: 1px solid var(--line) }  .rule-l { border-left: 1px solid var(--line) }
+  .rule-b { border-bottom: 1px solid var(--line) }  .rule-t { border-top: 1px solid var(--line) }  .rule-r { border-right: 1px solid var(--line) }  .rule-l { border-left: 1px solid var(--line) }
   .dot { width: 8px; height: 8px; border-radius: 50%; flex: none; background: currentColor }
   .chart-fill { flex: 1 1 0; height: auto; overflow: hidden }  /* basis 0: else chart and box grow each other */
   .dot.hollow { background: none; box-shadow: inset 0 0 0 2px currentColor }
@@ -215,6 +215,13 @@ METERS = """
   .tok.trained { background: var(--accent-soft); border-bottom: 2px solid var(--accent) }
   .tok.template { border-bottom: 1px dotted var(--edge) }
   .tok.template.trained { border-bottom: 2px solid var(--accent) }
+  .differs { background: var(--accent-soft); border-bottom: 1px solid var(--accent) }
+  .bubble { background: var(--well); border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px }
+  .chat-line { border-radius: 6px }  .chat-line:hover { background: var(--hover) }  .chat-line.chosen { background: var(--select) }
+  .chat-open { min-height: 40px; padding: 4px 8px; font-weight: 400; color: var(--ink) }  .chat-open:hover { background: none }
+  .chat-open .q-btn__content { width: 100%; min-width: 0 }
+  .chat-open.disabled { background: none !important }  .chat-open.disabled::before { border-color: transparent }
+  .chat-delete { opacity: 0 }  .chat-line:hover .chat-delete, .chat-delete:focus-visible { opacity: 1 }
   .tok.cut { text-decoration: line-through; color: var(--ink-3) }
   .nicegui-log { outline: none; background: none; height: 100% }
   .nicegui-log .q-scrollarea__content { font: 12px/18px var(--mono); padding: 8px 12px; color: var(--ink-2) }

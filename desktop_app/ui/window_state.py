@@ -13,15 +13,20 @@ from typing import Any
 from nicegui import Event, app, background_tasks, run
 from nicegui.binding import BindableProperty
 
+from desktop_app.domain.chat import Speaker
 from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobState, subject_of
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.errors import AppError
 from desktop_app.hardware.notification import notify, play_sound
+from desktop_app.paths import chats_dir
+from desktop_app.services.chat import Chat
 from desktop_app.services.client import Service
 from desktop_app.settings import Settings
+from desktop_app.storage.conversations import Conversations
 from desktop_app.storage.index import Index
 
+from .chat_session import ChatSession
 from .forms.finetune_form import FinetuneForm
 from .forms.quantize_form import QuantizeForm
 from .job_ending import ending
@@ -60,6 +65,7 @@ class WindowState:
         sensors: Service,
         reader: Service | None = None,
         hub: Service | None = None,
+        chat: Chat | None = None,
     ) -> None:
         self.settings = settings
         self.index = index
@@ -70,6 +76,8 @@ class WindowState:
         self.models = KnownModels(settings, inspect)
         self.scan = ModelScan(self.models, self.reader)
         self.files = KnownData(settings, self.reader, inspect)
+        self.files = KnownData(settings, self.reader)
+        self.chat = ChatSession(chat or Chat(), Conversations(chats_dir()), self._name_of)
         self.finetune_form = FinetuneForm()
         self.quantize_form = QuantizeForm()
         self.tab = "models"
@@ -102,6 +110,7 @@ class WindowState:
         """End the helpers, so that no thread that waits for one keeps the program from ending."""
         for service in (self.inspect, self.sensors, self.reader, self.hub):
             service.close()
+        self.chat.chat.free()
 
     @property
     def active_job(self) -> Job | None:
@@ -185,6 +194,11 @@ class WindowState:
             self.machine_problem = None
             self.machine.append(found)
         self.machine_changed.emit()
+
+    def _name_of(self, speaker: Speaker) -> str:
+        facts = self.models.facts.get(speaker.model)
+        name = facts.name if facts is not None else Path(speaker.model).name
+        return name if speaker.adapter else f"{name}, adapter off"
 
     def _changed_jobs(self) -> tuple[int, list[Job] | AppError] | None:
         version = self.index.data_version()  # before the rows: a write between the two is seen at the next look

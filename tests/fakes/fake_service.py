@@ -10,6 +10,8 @@ from typing import Any
 class FakeService:
     """Answers `call` by the functions given, each called with the parameters of the call."""
 
+    is_running = True
+
     def __init__(self, **answers: Callable[..., Any]) -> None:
         self.answers = answers
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -24,12 +26,7 @@ class FakeService:
         self.calls.append((method, params))
         answer = self.answers[method]
         if "progress" in inspect.signature(answer).parameters:
-
-            def progress(done: int, total: int, **more: Any) -> None:
-                if on_progress is not None:
-                    on_progress({"done": done, "total": total, **more})
-
-            params = {**params, "progress": progress}
+            params = {**params, "progress": _Progress(on_progress)}
         return answer(**params)
 
     def cancel(self) -> None:
@@ -37,6 +34,20 @@ class FakeService:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class _Progress:
+    """What a method tells while it works."""
+
+    def __init__(self, tell: Callable[[dict[str, Any]], None] | None) -> None:
+        self._tell = tell
+
+    def __call__(self, done: int, total: int, **more: Any) -> None:
+        self.stream(done=done, total=total, **more)
+
+    def stream(self, **piece: Any) -> None:
+        if self._tell is not None:
+            self._tell(piece)
 
 
 def laptop_sample(now: float | None = None) -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""Which words of an answer another one does not have, to mark them side by side."""
+
+import re
+from difflib import SequenceMatcher
+
+_WORD = re.compile(r"\s*\S+|\s+$")
+_MOST_WORDS = 4000
+
+
+def marked_words(text: str, other: str) -> list[tuple[str, bool]]:
+    """Split `text` into runs, each with whether its words differ from `other`; put together they are the text.
+
+    Words of very long answers are not compared, for that takes longer than anybody waits.
+    """
+    words, others = _WORD.findall(text), _WORD.findall(other)
+    if max(len(words), len(others)) > _MOST_WORDS:
+        return [(text, False)]
+    matcher = SequenceMatcher(None, [word.strip() for word in words], [word.strip() for word in others], autojunk=False)
+    runs: list[tuple[str, bool]] = []
+    for kind, first, end, _, _ in matcher.get_opcodes():
+        if run := "".join(words[first:end]):
+            runs.append((run, kind != "equal"))
+    return runs
