@@ -217,6 +217,7 @@ METERS = """
   .tok.template.trained { border-bottom: 2px solid var(--accent) }
   .differs { background: var(--accent-soft); border-bottom: 1px solid var(--accent) }
   .bubble { background: var(--well); border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px }
+  .answer-foot .q-btn { flex: none }
   .chat-line { border-radius: 6px }  .chat-line:hover { background: var(--hover) }  .chat-line.chosen { background: var(--select) }
   .chat-open { min-height: 40px; padding: 4px 8px; font-weight: 400; color: var(--ink) }  .chat-open:hover { background: none }
   .chat-open .q-btn__content { width: 100%; min-width: 0 }

@@ -16,6 +16,7 @@ class SamplingForm(Form[Sampling]):
         "top_p": "Top-p",
         "top_k": "Top-k",
         "min_p": "Min-p",
+        "repetition_penalty": "Repetition",
         "max_new_tokens": "Longest answer",
     }
 

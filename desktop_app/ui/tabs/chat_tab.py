@@ -65,8 +65,7 @@ class _ChatTab:
         self._show()
 
     def _draw_actions(self) -> None:
-        new = icon_button("o_menu", "Conversations", lambda: self.list.open_as_dialog())
-        new.classes("min-[1000px]:hidden")
+        self.menu = icon_button("o_menu", "Conversations", lambda: self.list.open_as_dialog())
         button("Prompt list", kind="quiet", on_click=self._run_list).mark("prompt-list")
         with button("Save", kind="quiet").mark("save-menu"), ui.menu():
             ui.menu_item("Copy as Markdown", lambda: copy(self._markdown(), "Copied the conversation."))
@@ -138,6 +137,10 @@ class _ChatTab:
         self.rounds.scroll.set_visibility(has_rounds)
         self.no_model.set_visibility(not has_model)
         self.ready.set_visibility(has_model)
+        is_alone = len(self.session.conversation.speakers) < 2
+        self.menu.classes(
+            add="min-[1000px]:hidden" if is_alone else "", remove="" if is_alone else "min-[1000px]:hidden"
+        )
         self.send.set_visibility(not self.session.is_busy)
         self.send.set_enabled(has_model)
         self.stop.set_visibility(self.session.is_busy)

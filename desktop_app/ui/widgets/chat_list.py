@@ -25,7 +25,8 @@ class ChatList:
         )
 
     def show(self) -> None:
-        """Draw the list if it has changed."""
+        """Draw the list if it has changed; several models side by side need its room."""
+        self._pane.set_visibility(len(self.session.conversation.speakers) < 2)
         shown = [(each.id, each.title, each.created) for each in self.session.all[:_MOST_SHOWN]]
         key = (shown, self.session.conversation.id, self.session.is_busy)
         if key == self._key:

@@ -17,6 +17,7 @@ from desktop_app.ui.wording import number_text
 from .banner import error_banner
 from .button import button, icon_button
 from .copying import copy
+from .hint import hint
 
 _FINISHES = {"length": "cut at the longest answer", "stopped": "stopped", "stop_text": "", "end": ""}
 _FENCE = "```"
@@ -154,7 +155,7 @@ class ChatRounds:
             error_banner(answer.problem, answer.hint)
         elif not answer.text:
             ui.label("The model answered nothing.").classes("c-3")
-        with ui.row().classes("w-full items-center gap-0 no-wrap -ml-1.5"):
+        with ui.row().classes("w-full items-center gap-0 no-wrap -ml-1.5 answer-foot"):
             if answer.text:
                 icon_button("o_content_copy", "Copy the answer", lambda: copy(answer.text, "Copied the answer."))
             if answer.text and not self.session.is_busy and not each.hides_names:
@@ -166,7 +167,8 @@ class ChatRounds:
                 )
             if column == order[0] and not self.session.is_busy:
                 icon_button("o_refresh", "Answer again", lambda: self.actions.again(at)).mark(f"again-{at}")
-            ui.label("" if each.hides_names else figures_text(answer)).classes("t-small c-3 truncate pl-1.5")
+            short, whole = ("", "") if each.hides_names else figures_text(answer)
+            hint(ui.label(short).classes("t-small c-3 truncate pl-1.5 min-w-0"), whole)
 
     def _draw_text(self, text: str, other: str | None) -> None:
         if other is not None and self.marks_differences:
@@ -213,20 +215,20 @@ class ChatRounds:
         return self.session.name_of(speakers[column]) if column < len(speakers) else ""
 
 
-def figures_text(answer: Answer) -> str:
-    """Say how long an answer is and how quick it was: '34 tokens · 21.3 tokens/s · first after 0.2 s · seed 7'."""
+def figures_text(answer: Answer) -> tuple[str, str]:
+    """Say how long an answer is and how quick it was: '34 tokens · 21.3 tokens/s', and everything that is known."""
     said = answer.said
     if not said.tokens:
-        return ""
-    parts = [
-        f"{said.tokens:,} {'token' if said.tokens == 1 else 'tokens'}",
-        f"{number_text(said.tokens_per_s, 1)} tokens/s" if said.tokens_per_s else "",
+        return "", ""
+    count = f"{said.tokens:,} {'token' if said.tokens == 1 else 'tokens'}"
+    speed = f"{number_text(said.tokens_per_s, 1)} tokens/s" if said.tokens_per_s else ""
+    more = (
         f"first after {number_text(said.first_token_s, 2)} s",
-        f"prompt {said.prompt_tokens:,}",
+        f"question {said.prompt_tokens:,} tokens",
         f"seed {said.seed}",
-        _FINISHES[said.finish],
-    ]
-    return " · ".join(filter(None, parts))
+    )
+    short = [count, speed, _FINISHES[said.finish]]
+    return " · ".join(filter(None, short)), " · ".join(filter(None, [*short, *more]))
 
 
 def _is_given(answer: Answer | None) -> bool:
