@@ -26,7 +26,7 @@ from .finished import Finished, Summary
 from .memory_cap import memory_capped
 from .model_card import write_card
 from .preflight import base_model_facts, check_device, check_method, check_precision, check_training_space
-from .provenance import library_versions, provenance
+from .provenance import hardware, library_versions, provenance
 from .ranks import Ranks
 from .reporter import CancelledByUser, Reporter
 from .token_rows import Tokenized, TokenRows, tokenized
@@ -172,7 +172,7 @@ def _saved(
     if spec.merge:
         reporter.stage("Merging the adapter into the model")
         summary |= merged(result.part, spec, session, template, prepared.some_row, prepared.held_out)
-    write_card(result.part, spec, summary, prepared.data_fingerprint, library_versions())
+    write_card(result.part, spec, summary, prepared.data_fingerprint, library_versions(), hardware())
     checks: dict[str, str] = {}
 
     def verify(folder: Path) -> None:

@@ -2,9 +2,12 @@
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from desktop_app import __version__
 from desktop_app.domain.download_spec import DownloadSpec
@@ -26,6 +29,16 @@ def library_versions() -> dict[str, str]:
     return versions
 
 
+def hardware() -> dict[str, str | int]:
+    """Describe the computer; the device that computed stands in the figures."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 0,
+        "memory_bytes": psutil.virtual_memory().total,
+    }
+
+
 def provenance(spec: JobSpec, **more: Any) -> dict[str, Any]:
     """Describe where a result comes from; `more` is put beside it."""
     subject = subject_of(spec)
@@ -36,6 +49,7 @@ def provenance(spec: JobSpec, **more: Any) -> dict[str, Any]:
         "kind": spec.kind,
         "spec": spec.model_dump(mode="json"),
         "versions": library_versions(),
+        "hardware": hardware(),
         "source": source,
         **more,
     }

@@ -77,7 +77,11 @@ def test_the_result_says_where_it_comes_from(lora: Ran) -> None:
     assert len(manifest["source"]["headers_sha256"]) == len(manifest["data_fingerprint"]) == 64
     assert manifest["versions"]["torch"] == torch.__version__
     assert (lora.result / "chat_template.jinja").read_text() == (DEMO_MODEL / "chat_template.jinja").read_text()
-    assert "eval_loss_after" in (lora.result / "README.md").read_text()
+    card, summary = (lora.result / "README.md").read_text(), lora.last.summary
+    before, after = summary["eval_loss_before"], summary["eval_loss_after"]
+    assert f"loss {before:.4f} before, {after:.4f} after" in card
+    assert f"On {summary['worse_rows']} of them" in card and manifest["data_fingerprint"] in card
+    assert manifest["hardware"]["memory_bytes"] > 2**30
     assert not list(lora.folder.path.glob(".*")), "nothing is left aside"
     assert {path.name for path in lora.folder.checkpoints_dir.iterdir()} == {"step-2", "step-4"}
 
