@@ -1,5 +1,6 @@
-"""Free space on disks, and the largest file that a disk can hold."""
+"""Free space on disks, the size of folders, and the largest file that a disk can hold."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -64,3 +65,17 @@ def refuse_too_large(path: Path, name: str, size_bytes: int, hint: str) -> None:
             "4.2 GB at most.",
             hint,
         )
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the size of a file, or of all files below a folder; what may not be read counts nothing."""
+    if folder.is_file():
+        return folder.stat().st_size
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118 - thousands of files
+            except OSError:
+                continue
+    return total

@@ -4,14 +4,13 @@ How much is enough is judged by what the job has written so far, without reading
 enough, twice as much is waited for.
 """
 
-import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from desktop_app.errors import AppError, StorageError
-from desktop_app.hardware.disk import free_bytes
+from desktop_app.hardware.disk import folder_bytes, free_bytes
 from desktop_app.job_folder import JobFolder
 
 from .guard import Hold
@@ -106,15 +105,3 @@ def _largest_part(place: Path, job_id: str) -> int:
     ]
     own = [part for part in parts if ".part-" not in part.name or part.name.endswith(f".part-{job_id}")]
     return max(map(folder_bytes, own), default=0)
-
-
-def folder_bytes(folder: Path) -> int:
-    """Return the size of all files below a folder; what vanishes meanwhile or may not be read counts nothing."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118 - thousands of files
-            except OSError:
-                continue
-    return total

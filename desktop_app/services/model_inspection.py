@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from desktop_app import __version__
+from desktop_app.disk_use import disk_use as measured_use
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import StorageError
 from desktop_app.library import model_folder
@@ -115,10 +116,16 @@ def _stamp(facts: ModelFacts) -> str:
     return f"{_VERSION} {stamp} {of_base}"
 
 
+def disk_use(models: list[str]) -> dict[str, Any]:
+    """Say what each byte on the disk belongs to; the answer is a DiskUse."""
+    return measured_use(models).model_dump(mode="json")
+
+
 METHODS: dict[str, Callable[..., Any]] = {
     "model_facts": model_facts,
     "listed_facts": listed_facts,
     "describe_models": describe_models,
     "find_models": find,
     "verify_model": verify_model,
+    "disk_use": disk_use,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from .tabs import (
     chat_tab,
     data_tab,
+    disk_tab,
     finetune_tab,
     history_tab,
     jobs_tab,
@@ -36,5 +37,6 @@ TABS: tuple[Tab, ...] = (
     Tab(key="jobs", title="Jobs", icon="o_show_chart", draw=jobs_tab.draw),
     Tab(key="history", title="History", icon="o_history", draw=history_tab.draw),
     Tab(key="machine", title="Machine", icon="o_memory", draw=machine_tab.draw),
+    Tab(key="disk", title="Disk", icon="o_donut_small", draw=disk_tab.draw),
     Tab(key="settings", title="Settings", icon="o_settings", draw=settings_tab.draw),
 )

@@ -55,6 +55,7 @@ _FOCUS_AFTER_DIALOGS = """<script>
   }).observe(document.body, { childList: true });
 })();
 </script>"""
+_DIGITS = 9
 _DROP_PATIENCE_S = 1.5
 _TABS_FOR_DROPS = ("models", "data")
 
@@ -104,7 +105,8 @@ def _draw_navigation(state: WindowState, tabs: Sequence[Tab]) -> ui.tabs:
         with ui.tabs().props("vertical inline-label no-caps").bind_value(state, "tab") as navigation:
             for number, tab in enumerate(tabs, 1):
                 with ui.tab(tab.key, label=tab.title, icon=tab.icon):
-                    ui.label(f"Ctrl {number}").classes("hint").props("aria-hidden=true")
+                    keys = f"Ctrl {number}" if number <= _DIGITS else ""  # the keyboard has no tenth
+                    ui.label(keys).classes("hint").props("aria-hidden=true")
     return navigation
 
 
