@@ -134,6 +134,13 @@ METHODS: Mapping[QuantizeMethod, Method] = {
     **_GGUF,
 }
 
+# What people ask for and this program cannot make: (title, reason).
+NOT_OFFERED: Mapping[QuantizeMethod, tuple[str, str]] = {
+    "gptq": ("GPTQ", "needs gptqmodel, which is no part of this program"),
+    "awq": ("AWQ", "needs an NVIDIA GPU and gptqmodel, which is no part of this program"),
+    "onnx_int8": ("ONNX int8", "not made by this version"),
+}
+
 
 def is_four_bit_block(method: str) -> bool:
     """Whether block size, compute format and double quantization concern this method."""

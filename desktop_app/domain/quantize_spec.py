@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from .finetune_spec import Device
-from .quantize_method import METHODS, QuantizeMethod, is_four_bit_block
+from .quantize_method import METHODS, NOT_OFFERED, QuantizeMethod, is_four_bit_block
 from .value import Value
 
 BlockSize = Literal[32, 64, 128, 256, 512, 1024, 2048, 4096]
@@ -67,7 +67,8 @@ class QuantizeSpec(Value):
     def _checked(self) -> "QuantizeSpec":
         for method in self.methods:
             if method not in METHODS:
-                raise ValueError(f"{method} cannot be made; known methods are {', '.join(METHODS)}")
+                reason = NOT_OFFERED[method][1]
+                raise ValueError(f"{method} cannot be made: {reason}; known methods are {', '.join(METHODS)}")
         if len(set(self.methods)) < len(self.methods):
             raise ValueError("further_methods names a method twice")
         return self

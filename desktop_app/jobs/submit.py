@@ -139,7 +139,8 @@ def cancel(job_id: str) -> None:
 def run_on(job_id: str) -> None:
     """Continue a job that ended without a result, in the same folder.
 
-    A fine-tuning goes on from its newest checkpoint, a quantization that was cut off after its last whole file.
+    A fine-tuning goes on from its newest checkpoint, a quantization that was cut off or cancelled after its last
+    whole file.
 
     Raises:
         JobError: there is no such job, it has not ended, has a result, or keeps nothing to go on from.
@@ -295,7 +296,7 @@ def _remove_half_done(folder: JobFolder, job_id: str) -> None:
     except AppError:
         return
     output = getattr(spec, "output", None)
-    if spec.kind in KINDS_THAT_GO_ON and output:
+    if spec.kind in ("quantize", *KINDS_THAT_GO_ON) and output:
         shutil.rmtree(part_folder(Path(output), job_id), ignore_errors=True)
 
 

@@ -62,6 +62,9 @@ GO_ON = Action(
 CANCEL_KEEPING = replace(
     CANCEL, question="It ends at once and gives no result. What it has fetched so far stays, so that it can go on."
 )
+CANCEL_QUANTIZING = replace(
+    CANCEL, question="It ends at once and gives no result. The files that are whole stay, so that it can go on."
+)
 SAVE = Action(
     name="Save a checkpoint now",
     icon="o_save",
@@ -88,6 +91,8 @@ def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
     """Return what can be done with the job now, the most usual first; running it again is always possible."""
     is_training = job.kind == "finetune"
     cancel = CANCEL_KEEPING if job.kind in KINDS_THAT_GO_ON else CANCEL
+    if job.kind == "quantize":
+        cancel = CANCEL_QUANTIZING
     match job.state:
         case JobState.QUEUED:
             return (START_NOW, REMOVE) if job.stage else (REMOVE,)
@@ -97,7 +102,7 @@ def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
             return (CONTINUE, STOP, CANCEL) if is_training else (CONTINUE, cancel)
         case JobState.SUCCEEDED:
             return ()
-        case JobState.INTERRUPTED if job.kind == "quantize":
+        case JobState.INTERRUPTED | JobState.CANCELLED if job.kind == "quantize":
             return (GO_ON,)
         case _:
             if is_training and job.error == "memory":

@@ -25,7 +25,7 @@ from .finished import Finished, Summary
 from .preflight import base_model_facts, check_device, check_quantized_space
 from .provenance import provenance
 from .quantized import Check, Checked, Maker
-from .reporter import Reporter
+from .reporter import CancelledByUser, Reporter
 
 # What goes along beside the weights and the config; licences by any spelling.
 TOKENIZER_FILES = (
@@ -88,6 +88,8 @@ def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished
     try:
         check_quantized_space(spec, facts, result.final.parent)
         return _quantized(spec, source, facts, reporter, result)
+    except CancelledByUser:
+        raise  # whole files stay, to go on from; deleting the job removes them
     except BaseException:
         result.discard()
         raise

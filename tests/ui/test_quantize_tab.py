@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from nicegui.testing import User
 
+from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.spec import parse_spec_text
+from desktop_app.domain.spec import parse_spec, parse_spec_text
+from desktop_app.errors import SpecError
 from desktop_app.paths import jobs_dir
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.model_files import write_adapter, write_llama
@@ -67,3 +69,43 @@ async def test_run_again_and_reset(user: User, state: WindowState, tmp_path: Pat
     assert next(iter(user.find(marker="skip_modules").elements)).value == ""
     assert state.quantize_form.values["method"] == "nf4"
     assert state.quantize_form.values["model"] == model
+
+
+async def test_every_format_tells_its_size_and_those_that_cannot_be_made_say_why(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    state.choose_model(make_model(tmp_path / "tiny"))
+    await open_tab(user, state, "quantize")
+    await sees(user, "Afterwards")
+    options = next(iter(user.find(marker="method").elements)).options
+    assert options["awq"].startswith("AWQ – needs an NVIDIA GPU")
+    assert options["gptq"].startswith("GPTQ – needs gptqmodel")
+    assert [
+        name for name in METHODS if " · " not in options[name] or "B" not in options[name].partition(" · ")[2]
+    ] == []
+
+
+async def test_further_formats_and_kept_layers_reach_the_spec(user: User, state: WindowState, tmp_path: Path) -> None:
+    state.choose_model(make_model(tmp_path / "tiny"))
+    await open_tab(user, state, "quantize")
+    await sees(user, "Afterwards")
+    form = state.quantize_form
+    choose(user, "method", "int8")
+    assert not form.is_four_bit_block
+    choose(user, "further_methods", ["nf4", "gguf_q4_k_m"])
+    assert form.is_four_bit_block and form.has_gguf and form.weighs_errors
+    choose(user, "level", "Advanced")
+    for marker, value in (("keep_first_layers", "1"), ("block_size", 128), ("compute_dtype", "fp32")):
+        choose(user, marker, value)
+    next(iter(user.find(marker="keep_embeddings").elements)).value = True
+    spec = form.to_spec()
+    assert spec.methods == ("int8", "nf4", "gguf_q4_k_m")
+    assert (spec.keep_first_layers, spec.keep_embeddings, spec.block_size, spec.compute_dtype) == (1, True, 128, "fp32")
+    choose(user, "further_methods", ["int8"])
+    await sees(user, "LLM.int8 is chosen twice.")
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_a_method_that_is_not_made_is_refused_in_a_spec_with_its_reason(method: str) -> None:
+    with pytest.raises(SpecError, match="gptqmodel"):
+        parse_spec({"kind": "quantize", "model": "/m", "method": method})

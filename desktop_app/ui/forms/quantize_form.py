@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
-from desktop_app.domain.quantize_method import family_of, is_four_bit_block, weighs_errors
+from desktop_app.domain.quantize_method import METHODS, QuantizeMethod, family_of, is_four_bit_block, weighs_errors
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import fits_four_bits, linear_layers
+from desktop_app.domain.quantized_size import fits_four_bits, linear_layers, quantized_bytes
 
 from .form import Form
 
@@ -16,6 +16,13 @@ class QuantizeForm(Form[QuantizeSpec]):
     spec_type = QuantizeSpec
     labels: ClassVar[dict[str, str]] = {
         "method": "Format",
+        "further_methods": "Further formats in the same run",
+        "block_size": "Block size",
+        "compute_dtype": "Computes in",
+        "keep_first_layers": "First layers kept",
+        "keep_last_layers": "Last layers kept",
+        "keep_embeddings": "Keep embeddings and output layer",
+        "shard_size_mb": "File size",
         "double_quantization": "Double quantization",
         "importance_matrix": "Weigh errors by what this text uses",
         "calibration_data": "Text",
@@ -34,22 +41,46 @@ class QuantizeForm(Form[QuantizeSpec]):
 
     def missing(self) -> str:
         """Say what must be chosen or corrected before the start."""
+        if not self.missing_choice() and len(set(self.methods)) < len(self.methods):
+            return f"{METHODS[self.values['method']].title} is chosen twice."
         if not self.missing_choice() and self.weighs_errors and self.values["importance_matrix"]:
             return super().missing() if self.values["calibration_data"] else "Name a text, or do not weigh by one."
         return super().missing()
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """All formats that are chosen, the first one first."""
+        further = str(self.values["further_methods"]).replace(",", " ").split()
+        return (self.values["method"], *further)
+
+    @property
     def weighs_errors(self) -> bool:
-        """Whether an importance matrix makes a difference to this method."""
-        return weighs_errors(self.values["method"])
+        """Whether an importance matrix makes a difference to a method that is chosen."""
+        return any(weighs_errors(method) for method in self.methods)
+
+    @property
+    def is_four_bit_block(self) -> bool:
+        """Whether block size and scales concern a method that is chosen."""
+        return any(is_four_bit_block(method) for method in self.methods)
+
+    @property
+    def has_gguf(self) -> bool:
+        """Whether a GGUF file is among what is chosen."""
+        return any(family_of(method) == "gguf" for method in self.methods)  # type: ignore[arg-type]
+
+    def sizes(self) -> dict[QuantizeMethod, int]:
+        """Say how many bytes the model would take by each method, with the other settings as they are."""
+        draft = self.draft()
+        if draft is None or self.facts is None or self.missing_choice():
+            return {}
+        return {method: quantized_bytes(draft, method, self.facts) for method in METHODS}
 
     def kept_sentence(self) -> str:
         """Say what is not quantized, or with more bits."""
-        if family_of(self.values["method"]) == "gguf":
+        if all(family_of(method) == "gguf" for method in self.methods):  # type: ignore[arg-type]
             return "One file with tokenizer and chat template in it. Norms are written in 32 bits."
         kept = "The output layer, embeddings and norms stay in 16 bits."
-        is_four_bits = is_four_bit_block(self.values["method"])
-        odd = odd_layers(self.facts.shape) if self.facts is not None and is_four_bits else {}
+        odd = odd_layers(self.facts.shape) if self.facts is not None and self.is_four_bit_block else {}
         if not odd:
             return kept
         layers = ", ".join(f"{name} ({into:,} by {out:,})" for name, (into, out) in odd.items())

@@ -1,11 +1,14 @@
-"""Quantize: reads as a sentence (quantize MODEL to NF4 or LLM.int8), then the size before and after, then Start."""
+"""Quantize: reads as a sentence (quantize MODEL to NF4 and Q4_K_M), then the size before and after, then Start.
+
+Behind each format stands the size that the model will have in it; formats that cannot be made here say why.
+"""
 
 from pathlib import Path
 
 from nicegui import ui
 
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.domain.quantize_method import METHODS, is_four_bit_block
+from desktop_app.domain.quantize_method import METHODS, NOT_OFFERED
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError
@@ -26,6 +29,7 @@ from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
 
 _FOLLOW_S = 0.25
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _WORDS = {"auto": "Automatic", "cpu": "Processor", "cuda": "GPU"}
 
 
@@ -39,7 +43,9 @@ class _QuantizeTab:
         self.state = state
         self.form = state.quantize_form
         self.controls = FormControls(self.form, lambda name: self._follow())
-        TitleBar("Quantize")
+        with TitleBar("Quantize"):
+            self.level = ui.toggle(["Simple", "Advanced"], value="Simple", on_change=self._show_level)
+            self.level.props('aria-label="Level of detail"').mark("level")
         with ui.column().classes("w-full grow min-h-0 overflow-y-auto gap-4 px-4 py-4 no-wrap"):
             self.banner = BannerPlace()
             self._draw_sentence()
@@ -67,6 +73,7 @@ class _QuantizeTab:
                 with ui.column().classes("gap-1 w-full items-stretch"):
                     self.controls.choice("method", {name: how.title for name, how in METHODS.items()}, only_those=True)
                     self.method_note = ui.label().classes("t-small c-3")
+                self.controls.several("further_methods", {name: how.title for name, how in METHODS.items()})
                 with ui.row() as self.double:
                     self.controls.switch("double_quantization")
                 with ui.column().classes("gap-2 w-full") as self.weighing:
@@ -82,6 +89,19 @@ class _QuantizeTab:
                 self.controls.typed("output", placeholder="in the job's folder")
                 self.controls.typed("name", placeholder="from model and method")
                 self.controls.choice("device", _WORDS)
+            with ui.element("div").classes("contents").mark("advanced") as self.advanced:
+                ui.label("keeping").classes("t-lead c-2 text-right pt-[25px]")
+                with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-start"):
+                    self.controls.typed("keep_first_layers")
+                    self.controls.typed("keep_last_layers")
+                    with ui.row().classes("col-span-2") as self.embeddings:
+                        self.controls.switch("keep_embeddings")
+                    with ui.element("div").classes("contents") as self.blocks:
+                        self.controls.choice("block_size", {})
+                        self.controls.choice("compute_dtype", {"auto": "The other weights' format", **_DTYPES})
+                    self.controls.typed("shard_size_mb", "MB")
+                    self.controls.typed("threads", placeholder="all cores but one")
+        self._show_level()
 
     def _draw_actions(self) -> None:
         button("Reset", kind="quiet", on_click=self._reset)
@@ -98,14 +118,27 @@ class _QuantizeTab:
         line = model_line(facts) if facts else ("Reading …" if state.model else "A model of the list, or a folder.")
         self.model.show(names, state.model, line, is_problem=facts is not None and bool(facts.problem))
         self.method_note.set_text(METHODS[form.values["method"]].sentence)
-        self.double.set_visibility(is_four_bit_block(form.values["method"]))
+        self.double.set_visibility(form.is_four_bit_block)
+        self.blocks.set_visibility(form.is_four_bit_block)
+        self.embeddings.set_visibility(form.has_gguf)
         self.weighing.set_visibility(form.weighs_errors)
         self.text.set_visibility(bool(form.values["importance_matrix"]))
+        self._show_formats()
         missing = form.missing()
         is_possible = facts is not None and not form.missing_choice()
         self.plan.look(form.draft() if is_possible else None, facts, state.machine[-1] if state.machine else None)
         self._show_sizes(facts if is_possible else None)
         self.start_bar.show(missing, when_it_starts(state, self.plan.plan), is_error=bool(state.model))
+
+    def _show_formats(self) -> None:
+        """Tell the size behind each format, and why some cannot be made."""
+        sizes = self.form.sizes()
+        words = {name: how.title + (f" · {size_text(sizes[name])}" if sizes else "") for name, how in METHODS.items()}
+        titles = {name: title for name, (title, _) in NOT_OFFERED.items()}
+        self.controls.refuse("method", {name: reason for name, (_, reason) in NOT_OFFERED.items()}, words | titles)
+
+    def _show_level(self) -> None:
+        self.advanced.set_visibility(self.level.value == "Advanced")
 
     def _show_sizes(self, facts: ModelFacts | None) -> None:
         self.plan_box.set_visibility(facts is not None)

@@ -47,13 +47,21 @@ class FormControls:
         """Grey the values of a list that cannot be chosen, and say why behind them."""
         control = self._controls[name]
         assert isinstance(control, ui.select)
-        values = self.form.fields[name].choices
+        values = [value for value in self.form.fields[name].choices if value in words or value in reasons]
         options = {value: words.get(value, value) for value in values}
         options |= {value: f"{options[value]} – {reason}" for value, reason in reasons.items()}
         if options != control.options:
             refused = [place for place, value in enumerate(values) if value in reasons]
             control.props(f':option-disable="option => {refused}.includes(option.value)"')
             control.set_options(options, value=control.value)
+
+    def several(self, name: str, words: Mapping[str, str]) -> ui.select:
+        """Draw a list of which any number can be chosen, none too."""
+        with self._labelled(name):
+            chosen = _names(self.form.values[name])
+            control = ui.select(dict(words), value=chosen, multiple=True).classes("w-full").props("use-chips")
+        self._keep(name, control)
+        return control
 
     def lines(self, name: str, placeholder: str = "") -> ui.textarea:
         """Draw a field for several lines of text."""
@@ -85,7 +93,8 @@ class FormControls:
         self._is_showing = True
         try:
             for name, control in self._controls.items():
-                control.value = self.form.values[name]
+                value = self.form.values[name]
+                control.value = _names(value) if isinstance(control.value, list) else value
                 self._show_dot(name)
         finally:
             self._is_showing = False
@@ -113,7 +122,7 @@ class FormControls:
         self._show_dot(name)
 
     def _typed(self, name: str, value: Any) -> None:
-        self.form.values[name] = "" if value is None else value
+        self.form.values[name] = "" if value is None else ", ".join(value) if isinstance(value, list) else value
         self._show_dot(name)
         if not self._is_showing:
             self.on_change(name)
@@ -128,3 +137,7 @@ class FormControls:
 
     def _is_number(self, name: str) -> bool:
         return self.form.fields[name].kind in ("whole", "decimal")
+
+
+def _names(typed: str) -> list[str]:
+    return typed.replace(",", " ").split()

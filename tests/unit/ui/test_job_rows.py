@@ -9,6 +9,7 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.ui.job_actions import (
     CANCEL,
     CANCEL_KEEPING,
+    CANCEL_QUANTIZING,
     CONTINUE,
     GO_ON,
     MEASURE,
@@ -105,12 +106,12 @@ def test_ten_thousand_jobs_are_sorted_and_filtered_in_no_time() -> None:
     [
         ("finetune", JobState.QUEUED, False, (REMOVE,)),
         ("finetune", JobState.RUNNING, True, (MEASURE, SAVE, PAUSE, STOP, CANCEL)),
-        ("quantize", JobState.RUNNING, False, (PAUSE, CANCEL)),
+        ("quantize", JobState.RUNNING, False, (PAUSE, CANCEL_QUANTIZING)),
         ("finetune", JobState.PAUSED, False, (CONTINUE, STOP, CANCEL)),
         ("finetune", JobState.FAILED, True, (RESUME,)),
         ("finetune", JobState.INTERRUPTED, False, ()),
         ("quantize", JobState.INTERRUPTED, False, (GO_ON,)),
-        ("quantize", JobState.CANCELLED, False, ()),
+        ("quantize", JobState.CANCELLED, False, (GO_ON,)),
         ("download", JobState.RUNNING, False, (PAUSE, CANCEL_KEEPING)),
         ("bring_in", JobState.CANCELLED, False, (GO_ON,)),
         ("convert", JobState.FAILED, False, ()),
