@@ -73,7 +73,8 @@ class _QuantizeTab:
                 with ui.column().classes("gap-1 w-full items-stretch"):
                     self.controls.choice("method", {name: how.title for name, how in METHODS.items()}, only_those=True)
                     self.method_note = ui.label().classes("t-small c-3")
-                self.controls.several("further_methods", {name: how.title for name, how in METHODS.items()})
+                with ui.row().classes("w-full no-wrap"):
+                    self.controls.several("further_methods", {name: how.title for name, how in METHODS.items()})
                 with ui.row() as self.double:
                     self.controls.switch("double_quantization")
                 with ui.column().classes("gap-2 w-full") as self.weighing:
