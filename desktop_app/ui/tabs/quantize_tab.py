@@ -134,9 +134,12 @@ class _QuantizeTab:
     def _show_formats(self) -> None:
         """Tell the size behind each format, and why some cannot be made."""
         sizes = self.form.sizes()
-        words = {name: how.title + (f" · {size_text(sizes[name])}" if sizes else "") for name, how in METHODS.items()}
-        titles = {name: title for name, (title, _) in NOT_OFFERED.items()}
-        self.controls.refuse("method", {name: reason for name, (_, reason) in NOT_OFFERED.items()}, words | titles)
+        words = {
+            str(name): how.title + (f" · {size_text(sizes[name])}" if sizes else "") for name, how in METHODS.items()
+        }
+        titles = {str(name): title for name, (title, _) in NOT_OFFERED.items()}
+        reasons = {str(name): reason for name, (_, reason) in NOT_OFFERED.items()}
+        self.controls.refuse("method", reasons, words | titles)
 
     def _show_level(self) -> None:
         self.advanced.set_visibility(self.level.value == "Advanced")
