@@ -5,6 +5,7 @@ Paths in the job's settings become places in the bundle, so that the other compu
 Summary: size_bytes, files, seconds, bytes_per_s.
 """
 
+import os
 import shutil
 import time
 import zipfile
@@ -96,7 +97,9 @@ def make_bundle(spec: BundleSpec, job: JobFolder, reporter: Reporter) -> Finishe
         refuse_too_large(final, largest.name, largest.size, _TOO_LARGE)
         result = ResultFolder(final, job.id)
         try:
-            progress = ByteProgress(reporter, 2 * size)  # once over, once back
+            progress = ByteProgress(
+                reporter, (3 if spec.as_zip else 2) * size
+            )  # once over; back, a zip by its entries too
             reporter.stage("Packing" if spec.as_zip else "Copying")
             write = _write_zip if spec.as_zip else _write_folder
             digests = write(sources, bundle, result.part, reporter, progress)
@@ -253,11 +256,14 @@ def _write_zip(
             with archive.open(entry, "w", force_zip64=True) as target:
                 digests[source.name] = copied_into(source, target, progress)
         archive.writestr(BUNDLE, _listed(about, sources, digests))
+    with (part / name).open("rb+") as stream:
+        os.fsync(stream.fileno())
     reporter.stage("Reading it back")
-    with BundleReader(part / name) as reader:
+    digest = file_digest(part / name, progress, from_disk=True)
+    with BundleReader(part / name) as reader:  # as the other computer will
         for each in reader.entries:
             copied_into(entry_source(each), _Nowhere(), progress)
-    return {name: file_digest(part / name, ByteProgress(reporter, (part / name).stat().st_size))}
+    return {name: digest}
 
 
 class _Nowhere:

@@ -51,7 +51,9 @@ def export(spec: ExportSpec, job: JobFolder, reporter: Reporter) -> Finished:
     source = export_source(spec)
     final = Path(spec.output or job.path / "result")
     size, largest = export_bytes(spec, source.facts, source.base)
-    check_space(size, job.path, final.parent)
+    check_space(size, final.parent)
+    merged_first = source.base.size_bytes if source.is_adapter and spec.form == "gguf" else 0
+    check_space(size + merged_first, job.path)
     refuse_too_large(final, "The largest file", largest, TOO_LARGE)
     result = ResultFolder(final, job.id)
     work = job.path / "export"

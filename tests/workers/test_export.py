@@ -173,6 +173,7 @@ def test_another_disk_gets_a_copy_that_is_read_back_or_nothing(lora: Ran, other_
     assert not part_folder(other_disk / "two", job.id).exists() and not (job.path / "export").exists()
 
 
+@pytest.mark.night
 def test_a_merged_qlora_is_that_of_the_rounded_weights(tmp_path: Path) -> None:
     ran = run_job(tmp_path, **training(method="qlora", max_steps=2))
     whole = export(tmp_path, ran.result, form="whole", dtype="fp32")
