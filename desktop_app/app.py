@@ -43,6 +43,7 @@ from .paths import (
     settings_dir,
     tokens_file,
 )
+from .services.chat import Chat
 from .settings import Settings, prepare_storage, read_stored
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ class _Window:
         self._is_looking = False
         self._asked: list[Client] = []
         self._state: WindowState | None = None
+        self._chat = Chat()  # one process for the window and for programs; it starts with the first question
 
     def serve(self) -> None:
         """Serve until the end; where a window was opened, NiceGUI ends the process there."""
@@ -222,7 +224,7 @@ class _Window:
 
         if self._state is None:
             services = Service("inspect"), Service("sensors"), Service("inspect")
-            self._state = WindowState(Settings(app.storage.general), Index(index_file()), *services)
+            self._state = WindowState(Settings(app.storage.general), Index(index_file()), *services, chat=self._chat)
             if not self.in_browser:
                 self._state.page_link = lambda page: f"{self._link()}&page={page}"
         return self._state
@@ -232,7 +234,8 @@ class _Window:
 
         from .api.application import add_api
 
-        app.on_shutdown(add_api(app).close)
+        app.on_shutdown(add_api(app, self._chat).close)
+        app.on_shutdown(self._chat.free)
 
     async def _start(self) -> None:
         """Import the user interface while the window's process starts, and take up jobs that were left."""

@@ -15,9 +15,12 @@ from fastapi_offline import FastAPIOffline
 
 from desktop_app import __version__
 from desktop_app.paths import APP_NAME
+from desktop_app.services.chat import Chat
 
+from .chat_routes import chat_router
 from .job_routes import history_router, job_router
 from .library_routes import Library, upload_router
+from .openai_routes import openai_application
 from .settings_routes import settings_router
 from .words_route import UnknownError, problem_answer
 
@@ -32,14 +35,18 @@ Problems are answered in words: `{"error", "message", "hint"}`.
 """
 
 
-def add_api(app: "Starlette") -> Library:
-    """Mount the API on the window's application; whoever does so closes what is returned at the end."""
+def add_api(app: "Starlette", chat: Chat) -> Library:
+    """Mount the API on the window's application; whoever does so closes what is returned at the end.
+
+    `chat` is the window's own, so that other programs ask the model that is loaded there.
+    """
     library = Library()
-    app.mount("/api", _application(library))
+    app.mount("/v1", openai_application(chat))
+    app.mount("/api", _application(library, chat))
     return library
 
 
-def _application(library: Library) -> FastAPI:
+def _application(library: Library, chat: Chat) -> FastAPI:
     api = FastAPIOffline(
         title=f"{APP_NAME} API",
         version=__version__,
@@ -54,6 +61,7 @@ def _application(library: Library) -> FastAPI:
     v1.include_router(history_router())
     v1.include_router(library.router())
     v1.include_router(upload_router())
+    v1.include_router(chat_router(chat))
     v1.include_router(settings_router())
     api.include_router(v1)
     api.get("/redoc", include_in_schema=False)(_redoc_page)

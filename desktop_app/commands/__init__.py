@@ -11,6 +11,7 @@ from typing import get_args
 
 from desktop_app import __version__
 from desktop_app.domain.bundle_spec import BUNDLE_PARTS
+from desktop_app.domain.chat import Sampling
 from desktop_app.domain.export_spec import ExportForm
 from desktop_app.domain.finetune_spec import Layout
 from desktop_app.errors import AppError, SpecError, error_kind
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     _evaluate_arguments(
         _command(commands, "evaluate", "measure models against their original, in one report", _evaluate)
     )
+    _chat_arguments(_command(commands, "chat", "talk to a model, an adapter or a GGUF file", _chat))
     _command(commands, "selftest", "try everything with the demo model, offline; takes about a minute", _selftest)
     token = _command(commands, "token", "let programs use the API: list, create NAME, revoke NAME, on, off", _token)
     token.add_argument("action", choices=("list", "create", "revoke", "on", "off"))
@@ -156,6 +158,18 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=4096, help="measure on at most so many tokens")
     parser.add_argument("--max-rows", type=int, default=64, help="read at most so many rows of the file")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+
+def _chat_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="folder of a model or adapter, a GGUF file, or a job's id")
+    parser.add_argument("--adapter", default="", metavar="FOLDER", help="an adapter of that model to answer with")
+    parser.add_argument("--no-adapter", action="store_true", help="answer by the base of an adapter, in its template")
+    parser.add_argument("--prompt", default="", help="ask this once, and end")
+    parser.add_argument("--system", default="", help="what the model is told first")
+    for name, field in Sampling.model_fields.items():
+        if name != "stop":
+            kind: Callable[[str], object] = int if name in ("top_k", "max_new_tokens", "seed") else float
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=field.default, help=field.description)
 
 
 def _job_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -244,6 +258,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from .evaluate import evaluate_models
 
     return evaluate_models(arguments)
+
+
+def _chat(arguments: argparse.Namespace) -> int:
+    from .chat import talk
+
+    return talk(arguments)
 
 
 def _selftest(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ memory is given back when another one is asked, when somebody says so, or after 
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,15 @@ class Question:
     on_piece: Callable[[str], object] = field(default=lambda piece: None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The model that other programs may ask: who it is, by which name, since when in seconds since 1970."""
+
+    speaker: Speaker
+    name: str
+    since: int
+
+
 class Chat:
     """Speaks with the process; methods block and are called in threads, but for `stop` and the properties."""
 
@@ -40,6 +50,12 @@ class Chat:
         self._turn = threading.Lock()
         self._asked: Question | None = None
         self._loaded: LoadedModel | None = None
+        self._offer: Offer | None = None
+
+    @property
+    def offer(self) -> Offer | None:
+        """The model that was asked last, until somebody wants its memory back; if need be it is loaded again."""
+        return self._offer
 
     @property
     def loaded(self) -> LoadedModel | None:
@@ -58,9 +74,9 @@ class Chat:
             CallCancelled: the question was stopped.
             AppError: in words why it cannot be loaded, or that the process ended.
         """
-        answer = self._call("load_model", question, speaker=speaker.model_dump())
-        self._loaded = question.loaded = LoadedModel(**answer)
-        return self._loaded
+        loaded = LoadedModel(**self._call("load_model", question, speaker))
+        self._take(loaded, question, speaker)
+        return loaded
 
     def ask(self, speaker: Speaker, turns: Sequence[Turn], sampling: Sampling, question: Question) -> Answered:
         """Answer the last of the turns, loading the model first if need be; a stopped answer is returned as it is.
@@ -71,7 +87,7 @@ class Chat:
         """
         said = [turn.model_dump() for turn in turns]
         sent = sampling.seeded().model_dump(mode="json")
-        return Answered(**self._call("answer", question, speaker=speaker.model_dump(), turns=said, sampling=sent))
+        return Answered(**self._call("answer", question, speaker, turns=said, sampling=sent))
 
     def stop(self, question: Question) -> None:
         """End a question: its answer with the next token, or its loading with the next weight."""
@@ -81,27 +97,39 @@ class Chat:
 
     def free(self) -> None:
         """End the process, and with it all the memory of the model; a question that goes on ends in an error."""
-        self._loaded = None
+        self._loaded = self._offer = None
         self._service.close()
 
-    def _call(self, method: str, question: Question, **params: Any) -> Any:
+    def _call(self, method: str, question: Question, speaker: Speaker, **params: Any) -> Any:
         with self._turn:
             if question.is_stopped:
                 raise CallCancelled("The question was stopped.", "Ask again when you want it.")
             self._asked = question
             try:
-                return self._service.call(method, _SILENCE_S, lambda said: self._hear(question, said), **params)
+                return self._service.call(
+                    method,
+                    _SILENCE_S,
+                    lambda said: self._hear(question, speaker, said),
+                    speaker=speaker.model_dump(),
+                    **params,
+                )
             finally:
                 self._asked = None
 
-    def _hear(self, question: Question, said: dict[str, Any]) -> None:
+    def _hear(self, question: Question, speaker: Speaker, said: dict[str, Any]) -> None:
         if question.is_stopped:
             self._service.cancel()  # again: a wish that came before the question itself was forgotten
         if "piece" in said:
             question.text += said["piece"]
             question.on_piece(said["piece"])
         elif "loaded" in said:
-            self._loaded = question.loaded = LoadedModel(**said["loaded"])
-            question.loading = None
+            self._take(LoadedModel(**said["loaded"]), question, speaker)
         elif said.get("total"):
             question.loading = said["done"] / said["total"]
+
+    def _take(self, loaded: LoadedModel, question: Question, speaker: Speaker) -> None:
+        self._loaded = question.loaded = loaded
+        question.loading = None
+        if self._offer is None or self._offer.speaker != speaker:
+            name = loaded.name if speaker.adapter else f"{loaded.name}, adapter off"
+            self._offer = Offer(speaker=speaker, name=name, since=int(time.time()))

@@ -170,6 +170,8 @@ class WindowState:
             self.jobs = answer
         self.models.follow(self.jobs)
         self.jobs_changed.emit()
+        if _starts_to_compute(before, self.jobs) and not self.chat.is_busy:
+            await run.io_bound(self.chat.chat.free)  # the job needs the memory; the next question loads the model again
         for job in _ended(before, self.jobs):
             self.job_ended.emit(job)
             if self.settings.notifications:
@@ -239,3 +241,9 @@ def _ended(before: dict[str, JobState] | None, jobs: Iterable[Job]) -> list[Job]
     if before is None:
         return []
     return [job for job in jobs if job.state.is_terminal and not before.get(job.id, JobState.QUEUED).is_terminal]
+
+
+def _starts_to_compute(before: dict[str, JobState] | None, jobs: Iterable[Job]) -> bool:
+    """Whether a job that needs the device has begun since `before`; at the first look (None) none has."""
+    running = [job for job in jobs if job.state is JobState.RUNNING and job.kind not in KINDS_THAT_GO_ON]
+    return before is not None and any(before.get(job.id) is not JobState.RUNNING for job in running)

@@ -85,8 +85,8 @@ class Script:
         self.url = urlsplit(about["url"])
         self.headers = {"Authorization": f"Bearer {self.token}"}
 
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection(self.url.netloc, timeout=30)
+    def call(self, method: str, path: str, body: object = None, timeout_s: float = 30) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection(self.url.netloc, timeout=timeout_s)
         try:
             sent = body if isinstance(body, bytes | None) else json.dumps(body)
             connection.request(method, self.url.path + path, sent, self.headers)

@@ -56,11 +56,13 @@ def test_an_answer_streams_is_stopped_and_survives_the_end_of_its_process(chat: 
     assert "Ask again" in caught.value.hint and chat.loaded is None
     assert chat.ask(DEMO, TURNS, Sampling(max_new_tokens=4), Question()).tokens
 
+    _a_question_that_waits_is_stopped_alone(chat)
+
     chat.free()
     assert chat.loaded is None and wait_until(lambda: not _workers(), 10)
 
 
-def test_a_question_that_waits_can_be_stopped_alone(chat: Chat) -> None:
+def _a_question_that_waits_is_stopped_alone(chat: Chat) -> None:
     first, second = Question(), Question()
     found: list[object] = []
 
