@@ -1,11 +1,13 @@
 """Stand in for NVIDIA's binding `pynvml`: healthy, in error, or hanging, as FAKE_NVML says.
 
-FAKE_NVML is '' (one healthy GPU), a return code of NVML, 'hang' (never answers) or 'none' (no GPU left).
+FAKE_NVML is '' (one healthy GPU), a return code of NVML, 'hang' (never answers), 'none' (no GPU left), or '@FILE':
+what stands in that file, so that it can change while a process runs.
 A test puts this folder on PYTHONPATH, or the module into `sys.modules`.
 """
 
 import os
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 NVML_TEMPERATURE_GPU = 0
@@ -19,8 +21,13 @@ class NVMLError(Exception):
         self.value = value
 
 
-def _check() -> None:
+def _mood() -> str:
     mood = os.environ.get("FAKE_NVML", "")
+    return Path(mood[1:]).read_text() if mood.startswith("@") else mood
+
+
+def _check() -> None:
+    mood = _mood()
     if mood == "hang":
         time.sleep(600)
     if mood.isdigit():
@@ -37,7 +44,7 @@ def nvmlShutdown() -> None:
 
 def nvmlDeviceGetCount() -> int:
     _check()
-    return 0 if os.environ.get("FAKE_NVML") == "none" else 1
+    return 0 if _mood() == "none" else 1
 
 
 def nvmlDeviceGetHandleByIndex(index: int) -> int:
