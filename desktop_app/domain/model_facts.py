@@ -25,7 +25,8 @@ class Matrix(Value):
 class ModelShape(Value):
     """The sizes that decide how much memory a model takes; 0 where the config does not say.
 
-    `matrices` are those of the layers, exact for the families that are known and empty for others.
+    `matrices` are those of the layers, exact for the families that are known and empty for others. `experts` stand in
+    a layer, of which a token passes `experts_per_token`; `has_dropout`: training drops some values at random.
     """
 
     hidden_size: int = 0
@@ -36,6 +37,9 @@ class ModelShape(Value):
     intermediate_size: int = 0
     vocab_size: int = 0
     tied_embeddings: bool = False
+    experts: int = 0
+    experts_per_token: int = 0
+    has_dropout: bool = False
     matrices: tuple[Matrix, ...] = ()
 
 

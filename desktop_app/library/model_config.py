@@ -27,6 +27,8 @@ _SIZES: dict[str, tuple[tuple[str, ...], int]] = {
     "head_dim": (("head_dim",), 65_536),
     "intermediate_size": (("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff"), 2**24),
     "vocab_size": (("vocab_size",), 2**24),
+    "experts": (("num_experts", "num_local_experts", "n_routed_experts"), 65_536),
+    "experts_per_token": (("num_experts_per_tok",), 65_536),
     "context_length": (
         ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length", "max_seq_len"),
         2**40,
@@ -81,12 +83,19 @@ def read_model_config(folder: Path) -> ModelConfig:
         shape=ModelShape(
             **sizes,
             tied_embeddings=text.get("tie_word_embeddings") is True,
+            has_dropout=_has_dropout(model_type, text),
             matrices=layout.matrices if layout else (),
         ),
         context_length=context_length,
         dtype=str(text.get("dtype") or text.get("torch_dtype") or "").removeprefix("torch.")[:20],
         quantization=quantization if isinstance(quantization, dict) else {},
     )
+
+
+def _has_dropout(model_type: str, text: dict[str, Any]) -> bool:
+    usual = 0.1 if model_type == "gpt2" else 0.0  # what the family drops where its config does not say
+    value = text.get("attn_pdrop", text.get("attention_dropout", usual))
+    return isinstance(value, int | float) and value > 0
 
 
 def refuse_foreign_code(raw: dict[str, Any], file_name: str) -> None:

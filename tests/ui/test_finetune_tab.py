@@ -70,11 +70,26 @@ async def test_the_plan_follows_the_form_and_the_machine(user: User, chosen: Win
     await open_tab(user, chosen, "finetune")
     await sees(user, "It fits")
     before = text_of(user, "plan")
-    user.find(marker="max_length").clear().type("1,000,000")
+    choose(user, "level", "Advanced")
+    user.find(marker="batch_size").clear().type("4096")
     await sees(user, "It does not fit")
     assert text_of(user, "plan") != before
     await sees(user, "By this estimate it does not fit; Start tries all the same.")
     assert start(user).enabled
+
+
+async def test_what_does_not_fit_is_made_to_fit_on_a_click(user: User, chosen: WindowState) -> None:
+    await chosen.look_at_machine()
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "It fits")
+    choose(user, "level", "Advanced")
+    user.find(marker="batch_size").clear().type("4096")
+    await sees(user, "With these changes it fits and needs about")
+    user.find(marker="fit").click()
+    await sees(user, "It fits")
+    spec = chosen.finetune_form.draft()
+    assert spec is not None and spec.batch_size < 4096
+    assert spec.effective_batch == 4096 * FinetuneSpec(model="m", data="d").gradient_accumulation
 
 
 async def test_the_tokens_of_a_row_are_shown_with_the_trained_ones(user: User, chosen: WindowState) -> None:

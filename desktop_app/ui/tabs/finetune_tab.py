@@ -16,11 +16,9 @@ from desktop_app.domain.preset import PRESETS, Preset
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.domain.training_limits import objective_note
 from desktop_app.errors import AppError
-from desktop_app.hardware.disk import free_bytes
-from desktop_app.paths import data_dir
+from desktop_app.memory_plan.job_plan import Known
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.known_data import DATA_SUFFIXES
-from desktop_app.ui.queue_time import expected_s
 from desktop_app.ui.start_job import start_job, when_it_starts
 from desktop_app.ui.summary import data_line, model_line
 from desktop_app.ui.widgets.banner import BannerPlace
@@ -41,7 +39,7 @@ from desktop_app.ui.widgets.template_dialog import choose_template
 from desktop_app.ui.widgets.token_preview import TokenPreview
 from desktop_app.ui.widgets.variants_dialog import queue_variants
 from desktop_app.ui.window_state import WindowState
-from desktop_app.ui.wording import duration_text, size_text
+from desktop_app.ui.wording import duration_text
 
 _METHODS = {
     "lora": "The model stays as it is; a small adapter beside it is trained.",
@@ -54,8 +52,8 @@ _METHODS = {
 }
 _HELD_OUT = "held out"  # a path is never that
 _FOLLOW_S = 0.25
-_DISK_S = 10.0
 _EARLIER_COUNT = 4
+_RUNS = 50
 
 
 def draw(state: WindowState) -> None:
@@ -69,7 +67,6 @@ class _FinetuneTab:
         self.form = state.finetune_form
         self.controls = FormControls(self.form, self._changed)
         self._earlier: tuple[Job, ...] | None = None
-        self._free_bytes = 0
         self._draw()
         state.prefilled.subscribe(self._take)
         state.models.changed.subscribe(self._follow)
@@ -77,7 +74,6 @@ class _FinetuneTab:
         if state.prefill is not None:
             self._take(state.prefill)
         ui.timer(_FOLLOW_S, self._follow)
-        ui.timer(_DISK_S, self._look_at_disk)
         self._follow()
 
     def _draw(self) -> None:
@@ -89,7 +85,7 @@ class _FinetuneTab:
                 self.banner = BannerPlace()
                 self._draw_sentence()
                 with ui.column().classes("w-full max-w-[620px] gap-3 rule-t pt-4") as self.plan_box:
-                    self.plan = PlanPane()
+                    self.plan = PlanPane(self._take_start)
                     self._draw_figures()
                 self.earlier = ui.column().classes("w-full gap-0")
             TokenPreview(self.state, self.form)
@@ -132,7 +128,6 @@ class _FinetuneTab:
         with figure_row():
             self.steps = Figure("Steps")
             self.time = Figure("Time")
-            self.disk = Figure("Disk")
 
     def _draw_actions(self) -> None:
         button("Reset", kind="quiet", on_click=self._reset)
@@ -187,11 +182,14 @@ class _FinetuneTab:
         state.files.need(state.data)
         self._show_choices()
         sample = state.machine[-1] if state.machine else None
-        self.plan.look(self.form.draft(), self.form.facts, sample)
         tokens, counted = state.files.counted.get(state.data, (None, None))
         is_of_model = tokens is not None and tokens.model == state.model
-        known = counted.statistics if is_of_model and isinstance(counted, DataReport) else None
-        self.start_with.look(self.form, sample, known)
+        statistics = counted.statistics if is_of_model and isinstance(counted, DataReport) else None
+        known = None
+        if sample is not None:
+            known = Known(sample=sample, jobs=self._runs(), statistics=statistics, steps=self.form.steps())
+        self.plan.look(self.form.draft(), self.form.facts, known)
+        self.start_with.look(self.form, sample, statistics)
         self._show_figures()
         self._show_earlier()
         self._show_start()
@@ -220,23 +218,20 @@ class _FinetuneTab:
 
     def _show_figures(self) -> None:
         steps, plan = self.form.steps(), self.plan.plan
-        draft = self.form.draft()
-        seconds = None if draft is None or not steps else expected_s(draft.model_dump(), self._earlier or (), steps)
+        whole = self.plan.whole
+        expected = whole.time if whole else None
         self.plan_box.set_visibility(steps is not None or plan is not None)
         about = "≈ " if self.form.report is not None and not self.form.report.complete else ""
         self.steps.show("–" if steps is None else f"{about}{steps:,}")
-        self.time.show(
-            f"≈ {duration_text(seconds)}" if seconds else "–", "as before" if seconds else "known once it runs"
-        )
-        self.disk.show(size_text(plan.disk_bytes) if plan else "–", f"of {size_text(self._free_bytes)} free")
+        if expected is None:
+            self.time.show("–", "known once the rows are counted")
+        else:
+            span = f"{duration_text(expected.least_s)} to {duration_text(expected.most_s)}, {expected.words}"
+            self.time.show(f"≈ {duration_text(expected.seconds)}", span)
 
-    async def _look_at_disk(self) -> None:
-        place = Path(self.form.values["output"] or data_dir())
-        try:
-            # NOTE: `run.io_bound` takes a cancellation for an answer, and the timer would keep the program from ending.
-            self._free_bytes = await asyncio.to_thread(free_bytes, place)
-        except AppError:  # said at Start, if the folder is still not there
-            self._free_bytes = 0
+    def _runs(self) -> tuple[Job, ...]:
+        """Trainings of this computer that measured something, newest first."""
+        return tuple(job for job in self.state.jobs if job.summary.get("tokens_per_s"))[:_RUNS]
 
     def _show_earlier(self) -> None:
         model, data = self.state.model, self.state.data

@@ -12,6 +12,7 @@ from desktop_app.domain.quantize_method import METHODS, NOT_OFFERED
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError
+from desktop_app.memory_plan.job_plan import Known
 from desktop_app.ui.forms.quantize_form import quantize_refusal
 from desktop_app.ui.start_job import start_job, when_it_starts
 from desktop_app.ui.summary import model_line
@@ -127,7 +128,8 @@ class _QuantizeTab:
         self._show_formats()
         missing = form.missing()
         is_possible = facts is not None and not form.missing_choice()
-        self.plan.look(form.draft() if is_possible else None, facts, state.machine[-1] if state.machine else None)
+        around = Known(sample=state.machine[-1]) if state.machine else None
+        self.plan.look(form.draft() if is_possible else None, facts, around)
         self._show_sizes(facts if is_possible else None)
         self.start_bar.show(missing, when_it_starts(state, self.plan.plan), is_error=bool(state.model))
 

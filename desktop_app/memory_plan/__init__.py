@@ -1,0 +1,172 @@
+"""How much memory, disk and time a job will need, by arithmetic alone, each term with its formula and its source.
+
+The families that library/parameter_layout.py knows are counted exactly; others as if they were a Llama. Knows the
+computer by one sample. What earlier runs measured corrects the sum (`correction`); 15 % are kept as a margin.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from desktop_app.domain.evaluate_spec import EvaluateSpec
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.machine import MachineSample
+from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.spec import AnySpec
+from desktop_app.hardware.cuda_state import torch_cannot_use_gpu
+
+from .disk import DiskPart, disk_parts, training_disk_bytes
+from .other_jobs import other_terms
+from .terms import UNCHECKED, Term, amount_text
+from .training import trained_parameters, training_terms
+from .weights import Weights, dense_parameters
+
+__all__ = [
+    "MARGIN",
+    "Budget",
+    "MemoryPlan",
+    "Term",
+    "amount_text",
+    "chat_plan",
+    "dense_parameters",
+    "memory_plan",
+    "trained_parameters",
+    "training_disk_bytes",
+]
+
+Verdict = Literal["fits", "tight", "does_not_fit"]
+MARGIN = 0.15
+
+_CPU_LIBRARIES_BYTES = 560_000_000
+_COPYING_KINDS = ("bring_in", "download", "bundle", "open_bundle")
+_GPU_CONTEXT_BYTES = 600_000_000
+_GPU_PROGRAM_BYTES = 2_500_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The need of one kind of memory against what is free of it now, in bytes."""
+
+    where: Literal["gpu", "ram"]
+    terms: tuple[Term, ...]
+    needed_bytes: int
+    free_bytes: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPlan:
+    """The need of a job against what is free now. Sizes in bytes; `disk_bytes` is what it will write.
+
+    `needed_bytes` is the sum of the terms, without the margin of 15 % that `verdict` asks for; both are those of the
+    memory that the job computes in. `ram` is what a job on the GPU needs of the other memory.
+    """
+
+    terms: tuple[Term, ...]
+    needed_bytes: int
+    free_bytes: int
+    disk_bytes: int
+    verdict: Verdict
+    sentence: str
+    where: Literal["gpu", "ram"]
+    ram: Budget | None = None
+    disk: tuple[DiskPart, ...] = ()
+
+
+def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correction: float = 1.0) -> MemoryPlan:
+    """Plan the memory of a job for `facts`, the model that `spec` names, on the computer as `sample` found it.
+
+    `correction`: how much more the computer's earlier runs took than was planned for them.
+    """
+    device = getattr(spec, "device", "cpu")
+    unused = torch_cannot_use_gpu(sample) if device == "auto" else ""
+    is_gpu = device == "cuda" or (device == "auto" and bool(sample.gpus) and not unused)
+    weights = Weights(facts, is_gpu, getattr(spec, "precision", "auto"))
+    if isinstance(spec, FinetuneSpec):
+        terms = training_terms(spec, facts, weights)
+    else:
+        terms, correction = other_terms(spec, facts, weights), 1.0
+    main = _budget("gpu" if is_gpu else "ram", [_program(spec, is_gpu), *terms], sample, correction)
+    ram = _budget("ram", _beside_gpu(weights), sample) if is_gpu else None
+    disk = disk_parts(spec, facts)
+    return MemoryPlan(
+        terms=main.terms,
+        needed_bytes=main.needed_bytes,
+        free_bytes=main.free_bytes,
+        disk_bytes=sum(part.bytes for part in disk),
+        verdict=_worst([main.verdict, *([ram.verdict] if ram else [])]),
+        sentence=f"{_sentence(main, ram, sample)} {unused}".strip(),
+        where=main.where,
+        ram=ram,
+        disk=disk,
+    )
+
+
+def chat_plan(facts: ModelFacts, sample: MachineSample, adapter_bytes: int = 0) -> MemoryPlan:
+    """Plan what it takes to talk to a model with 2,000 tokens in its memory; GGUF is unpacked as it is loaded."""
+    if facts.kind == "gguf":
+        facts = facts.model_copy(update={"quantization": ""})
+    grown = facts.model_copy(update={"size_bytes": facts.size_bytes + adapter_bytes})
+    return memory_plan(EvaluateSpec(model=facts.path, max_length=8, max_new_tokens=2000), grown, sample)
+
+
+def _program(spec: AnySpec, is_gpu: bool) -> Term:
+    if is_gpu:
+        return Term(name="CUDA context", bytes=_GPU_CONTEXT_BYTES, formula="about 0.6 GB", source=UNCHECKED)
+    if spec.kind in _COPYING_KINDS:
+        return Term(name="Program", bytes=100_000_000, formula="about 0.1 GB, without PyTorch", source="Measured.")
+    return Term(
+        name="Program", bytes=_CPU_LIBRARIES_BYTES, formula="about 0.56 GB", source="Measured: torch, trl, peft."
+    )
+
+
+def _beside_gpu(weights: Weights) -> list[Term]:
+    """What a job on the GPU holds in RAM: its program, and each tensor for a moment on its way to the GPU."""
+    largest = max((each.out * each.into for each in weights.shape.matrices), default=0)
+    table = weights.shape.vocab_size * weights.shape.hidden_size
+    tensor = max(largest, table) * weights.width
+    return [
+        Term(name="Program", bytes=_GPU_PROGRAM_BYTES, formula="about 2.5 GB with CUDA's libraries", source=UNCHECKED),
+        Term(name="Loading", bytes=tensor, formula="the largest tensor on its way to the GPU", source=UNCHECKED),
+    ]
+
+
+def _budget(
+    where: Literal["gpu", "ram"], terms: Iterable[Term], sample: MachineSample, correction: float = 1.0
+) -> Budget:
+    terms = list(terms)
+    beyond = int(sum(term.bytes for term in terms) * (correction - 1))
+    if beyond > 0:
+        formula = f"{correction - 1:.1%} more than the sum, as in earlier runs here"
+        terms.append(Term(name="Measured before", bytes=beyond, formula=formula, source="This computer's own runs."))
+    elif beyond < 0:
+        terms = [_scaled(term, correction) for term in terms]
+    needed = sum(term.bytes for term in terms)
+    if where == "gpu":
+        free = sample.gpus[0].memory_total - sample.gpus[0].memory_used if sample.gpus else 0
+    else:
+        free = sample.memory_total - sample.memory_used
+    verdict: Verdict = "fits" if needed * (1 + MARGIN) <= free else "tight" if needed <= free else "does_not_fit"
+    return Budget(where=where, terms=tuple(terms), needed_bytes=needed, free_bytes=max(0, free), verdict=verdict)
+
+
+def _scaled(term: Term, correction: float) -> Term:
+    formula = f"{term.formula}; × {correction:.3f} as in earlier runs here"
+    return replace(term, bytes=int(term.bytes * correction), formula=formula)
+
+
+def _worst(verdicts: list[Verdict]) -> Verdict:
+    order: tuple[Verdict, ...] = ("fits", "tight", "does_not_fit")
+    return max(verdicts, key=order.index)
+
+
+def _sentence(main: Budget, ram: Budget | None, sample: MachineSample) -> str:
+    if main.where == "gpu" and not sample.gpus:
+        return f"Needs about {amount_text(main.needed_bytes)} of GPU memory, but no GPU is there."
+    said = main if ram is None or _worst([main.verdict, ram.verdict]) == main.verdict else ram
+    place = "GPU memory" if said.where == "gpu" else "memory"
+    needed, free = amount_text(said.needed_bytes), amount_text(said.free_bytes)
+    if said.verdict == "does_not_fit":
+        return f"Needs about {needed}, but only {free} of {place} are free."
+    spare = "" if said.verdict == "fits" else "; that may not be enough"
+    return f"Needs about {needed} of {free} free {place}{spare}."

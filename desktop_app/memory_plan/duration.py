@@ -1,0 +1,149 @@
+"""How long a training will take: tokens over a rate, from the best that is known, always with an interval.
+
+A table by class of device is a guess; a probe of the real model is a measurement; earlier runs of the same kind on
+this computer are the best. Arithmetic alone: who asks brings the jobs and the count of tokens.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.machine import MachineSample
+from desktop_app.domain.model_facts import ModelFacts
+
+from .training import trained_parameters
+
+RateSource = Literal["guess", "similar", "probe", "history"]
+# Operations per second that training reaches in 16 bits, in 10^12: about a third of what the maker says, by name of
+# the GPU. NVIDIA's data sheets: dense tensor operations with accumulation in fp32.
+_GPUS: tuple[tuple[str, float], ...] = (
+    (r"B200|B100", 700),
+    (r"H200|H100|GH200", 330),
+    (r"A100|A800", 105),
+    (r"L40", 60),
+    (r"RTX 6000 Ada|5090", 70),
+    (r"4090|5080", 55),
+    (r"4080|5070 Ti|A40|A6000", 40),
+    (r"3090|4070|5070|A5000|A10\b", 25),
+    (r"3080|4060|5060|L4\b", 18),
+    (r"3070|3060|A4000|T4|2080", 11),
+)
+_OTHER_GPU = 8.0
+_CPU_CORE = 0.02  # one core, fp32
+_SPREAD: dict[RateSource, float] = {"guess": 2.5, "similar": 1.6, "probe": 1.15, "history": 1.1}
+# Jobs with the same values here take about the same time for a token.
+_SAME = ("method", "batch_size", "activation_checkpointing", "device", "precision", "packing", "objective")
+_MOST_RUNS = 8
+_WORDS: dict[RateSource, str] = {
+    "guess": "a guess by the class of the device",
+    "similar": "from other models that were trained here",
+    "probe": "from a probe of this model",
+    "history": "from earlier runs of this kind here",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """Expected seconds of all steps, between `least_s` and `most_s`; `source` says on what it rests."""
+
+    seconds: float
+    least_s: float
+    most_s: float
+    tokens_per_s: float
+    source: RateSource
+    formula: str
+
+    @property
+    def words(self) -> str:
+        """Say where the rate comes from."""
+        return _WORDS[self.source]
+
+
+def duration(
+    spec: FinetuneSpec, facts: ModelFacts, sample: MachineSample, tokens: float, jobs: Sequence[Job] = ()
+) -> Duration | None:
+    """Expect the time of a training that reads `tokens` tokens in all; `jobs` are this computer's, newest first."""
+    if tokens <= 0 or not facts.parameters:
+        return None
+    rate, source, spread = _rate(spec, facts, sample, jobs)
+    seconds = tokens / rate
+    return Duration(
+        seconds=seconds,
+        least_s=seconds / spread,
+        most_s=seconds * spread,
+        tokens_per_s=rate,
+        source=source,
+        formula=f"{tokens:,.0f} tokens ÷ {rate:,.0f} tokens per second, {_WORDS[source]}",
+    )
+
+
+def operations_per_token(spec: FinetuneSpec, facts: ModelFacts) -> float:
+    """Count the operations of a training step for a token.
+
+    Two for each weight on the way forward, two for the gradient of the values, two for that of the weights where they
+    are trained (Kaplan et al. 2020, section 2.1); checkpointing goes forward twice. Experts count as far as a token
+    passes through them.
+    """
+    shape = facts.shape
+    stacked = sum(each.weights for each in shape.matrices if not each.is_linear and each.count > shape.layers)
+    passed = stacked * shape.experts_per_token / shape.experts if shape.experts and shape.experts_per_token else stacked
+    active = facts.parameters - stacked + passed
+    forward = 2 + 2 * spec.activation_checkpointing
+    return active * (forward + 2) + 2 * (trained_parameters(spec, facts) if spec.is_adapter else active)
+
+
+def _rate(
+    spec: FinetuneSpec, facts: ModelFacts, sample: MachineSample, jobs: Sequence[Job]
+) -> tuple[float, RateSource, float]:
+    on_gpu = spec.device == "cuda" or (spec.device == "auto" and bool(sample.gpus))
+    same = [(job, rate) for job in jobs if (rate := _measured(job)) and _is_same(job, spec)]
+    found = [rate for job, rate in same if job.kind == "finetune"][:_MOST_RUNS]
+    if found:
+        spread = max(_SPREAD["history"], max(found) / median(found), median(found) / min(found))
+        return median(found), "history", min(spread, _SPREAD["guess"])
+    probes = [rate for job, rate in same if job.kind == "probe"]
+    if probes:
+        return probes[0], "probe", _SPREAD["probe"]
+    operations = operations_per_token(spec, facts)
+    others = [done for job in jobs if (done := _operations_per_s(job)) and _ran_on_gpu(job) is on_gpu][:_MOST_RUNS]
+    if others:
+        return median(others) / operations, "similar", _SPREAD["similar"]
+    return _guessed_operations(spec, sample, on_gpu) / operations, "guess", _SPREAD["guess"]
+
+
+def _guessed_operations(spec: FinetuneSpec, sample: MachineSample, on_gpu: bool) -> float:
+    if not on_gpu:
+        import os
+
+        return _CPU_CORE * 1e12 * (spec.threads or max(1, (os.cpu_count() or 2) - 1))
+    name = sample.gpus[0].name if sample.gpus else ""
+    return next((rate for pattern, rate in _GPUS if re.search(pattern, name)), _OTHER_GPU) * 1e12
+
+
+def _is_same(job: Job, spec: FinetuneSpec) -> bool:
+    asked = _training(job)
+    return asked.get("model") == spec.model and all(asked.get(name) == getattr(spec, name) for name in _SAME)
+
+
+def _training(job: Job) -> dict[str, Any]:
+    """The settings of a training, also of one that was only tried."""
+    inner = job.spec.get("training")
+    return inner if isinstance(inner, dict) else job.spec
+
+
+def _measured(job: Job) -> float:
+    rate = job.summary.get("tokens_per_s") if job.state is JobState.SUCCEEDED else None
+    return float(rate) if job.kind in ("finetune", "probe") and isinstance(rate, int | float) and rate > 0 else 0.0
+
+
+def _operations_per_s(job: Job) -> float:
+    each = job.summary.get("operations_per_token")
+    return _measured(job) * each if isinstance(each, int | float) else 0.0
+
+
+def _ran_on_gpu(job: Job) -> bool:
+    return not str(job.summary.get("device", "CPU")).startswith("CPU")

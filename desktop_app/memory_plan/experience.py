@@ -1,0 +1,36 @@
+"""What earlier runs on this computer say about the plan: how much more, or less, they took than was planned."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.job import Job, JobState
+
+_MOST_RUNS = 10
+_FEWEST_OTHERS = 3
+# A correction beyond this is no correction: the plan counted something else than what ran.
+_LEAST, _MOST = 0.9, 1.5
+
+
+def correction(spec: FinetuneSpec, jobs: Sequence[Job]) -> float:
+    """Return how much more memory such runs took than planned: of this model, else of at least three others.
+
+    `jobs` are this computer's, newest first. Of several runs the median counts.
+    """
+    wanted = spec.device
+    known = [(job, ratio) for job in jobs if (ratio := measured_share(job)) and job.spec.get("device") == wanted]
+    same = [
+        ratio for job, ratio in known if job.spec.get("model") == spec.model and job.spec.get("method") == spec.method
+    ][:_MOST_RUNS]
+    found = same or ([ratio for _, ratio in known][:_MOST_RUNS] if len(known) >= _FEWEST_OTHERS else [])
+    return min(_MOST, max(_LEAST, median(found))) if found else 1.0
+
+
+def measured_share(job: Job) -> float:
+    """Return what a training took as a share of what was planned for it; 0 where one of both is not known."""
+    planned, measured = job.summary.get("planned_bytes"), job.summary.get("peak_bytes")
+    if job.kind != "finetune" or job.state is not JobState.SUCCEEDED:
+        return 0.0
+    if not isinstance(planned, int | float) or not isinstance(measured, int | float) or planned <= 0:
+        return 0.0
+    return measured / planned

@@ -1,0 +1,73 @@
+"""Time and correction: a guess at first, then what this computer measured, each with an interval."""
+
+from typing import Any
+
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.machine import Gpu, MachineSample
+from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.memory_plan.duration import duration, operations_per_token
+from desktop_app.memory_plan.experience import correction
+
+SPEC = FinetuneSpec(model="/m", data="/d", device="cpu", threads=1)
+FACTS = ModelFacts(path="/m", name="m", parameters=1_000_000_000, shape=ModelShape(hidden_size=2048, layers=16))
+LAPTOP = MachineSample(time=0, cpu=0, memory_total=2**34, memory_used=0)
+
+
+def _job(spec: FinetuneSpec = SPEC, kind: str = "finetune", **summary: Any) -> Job:
+    raw = spec.model_dump(mode="json")
+    return Job(
+        id="j", kind=kind, name="j", state=JobState.SUCCEEDED, method=spec.method, model=spec.model, data=spec.data,
+        spec=raw if kind == "finetune" else {"kind": kind, "training": raw}, created=0, summary=summary, note="",
+    )  # fmt: skip
+
+
+def test_a_guess_says_that_it_is_one_and_has_the_widest_interval() -> None:
+    found = duration(SPEC, FACTS, LAPTOP, 100_000)
+    assert found is not None and found.source == "guess" and "guess" in found.words
+    assert found.least_s < found.seconds < found.most_s
+    assert found.most_s / found.least_s > 4
+    gpu = Gpu(index=0, name="NVIDIA GeForce RTX 4090", memory_total=2**34, memory_used=0)
+    faster = duration(
+        SPEC.model_copy(update={"device": "cuda"}), FACTS, LAPTOP.model_copy(update={"gpus": (gpu,)}), 1e5
+    )
+    assert faster is not None and faster.seconds < found.seconds / 100
+
+
+def test_what_ran_here_is_believed_most_and_narrows_the_interval() -> None:
+    operations = operations_per_token(SPEC, FACTS)
+    other = _job(SPEC.model_copy(update={"model": "/other"}), tokens_per_s=50.0, operations_per_token=operations / 2)
+    by_others = duration(SPEC, FACTS, LAPTOP, 1000, [other])
+    assert by_others is not None and (by_others.source, by_others.tokens_per_s) == ("similar", 25.0)
+    probe = _job(kind="probe", tokens_per_s=40.0)
+    by_probe = duration(SPEC, FACTS, LAPTOP, 1000, [probe, other])
+    assert by_probe is not None and (by_probe.source, by_probe.seconds) == ("probe", 25.0)
+    by_runs = duration(SPEC, FACTS, LAPTOP, 1000, [probe, _job(tokens_per_s=50.0), _job(tokens_per_s=52.0), other])
+    assert by_runs is not None and by_runs.source == "history"
+    assert by_runs.tokens_per_s == 51.0
+    assert by_runs.most_s / by_runs.least_s < by_probe.most_s / by_probe.least_s
+
+
+def test_other_settings_are_no_history() -> None:
+    longer = _job(SPEC.model_copy(update={"activation_checkpointing": True}), tokens_per_s=50.0)
+    failed = _job(tokens_per_s=50.0)
+    failed = Job(**{name: getattr(failed, name) for name in failed.__slots__} | {"state": JobState.FAILED})
+    found = duration(SPEC, FACTS, LAPTOP, 1000, [longer, failed])
+    assert found is not None and found.source == "guess"
+
+
+def test_checkpointing_and_whole_training_cost_more_a_token() -> None:
+    plain = operations_per_token(SPEC, FACTS)
+    assert operations_per_token(SPEC.model_copy(update={"activation_checkpointing": True}), FACTS) > plain
+    assert operations_per_token(SPEC.model_copy(update={"method": "full"}), FACTS) == 6 * FACTS.parameters
+
+
+def test_a_run_corrects_the_next_of_its_kind_and_three_others_correct_any() -> None:
+    assert correction(SPEC, []) == 1.0
+    assert correction(SPEC, [_job(planned_bytes=1000, peak_bytes=1100)]) == 1.1
+    other = SPEC.model_copy(update={"model": "/other"})
+    two = [_job(other, planned_bytes=100, peak_bytes=120), _job(other, planned_bytes=100, peak_bytes=104)]
+    assert correction(SPEC, two) == 1.0
+    assert correction(SPEC, [*two, _job(other, planned_bytes=100, peak_bytes=110)]) == 1.1
+    assert correction(SPEC, [_job(planned_bytes=1000, peak_bytes=300)]) == 0.9, "less only by a little"
+    assert correction(SPEC, [_job(planned_bytes=0, peak_bytes=300), _job(peak_bytes=5)]) == 1.0
