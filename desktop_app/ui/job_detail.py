@@ -31,7 +31,7 @@ from .widgets.banner import BannerPlace, error_banner
 from .widgets.bundle_dialog import BUNDLE_HINT, can_be_bundled, make_bundle
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
-from .widgets.export_dialog import export_model
+from .widgets.export_dialog import EXPORT_HINT, can_be_exported, export_model
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 from .widgets.job_dot import job_dot
@@ -148,6 +148,9 @@ class JobDetail:
                 icon_button("o_folder_open", "Show the result folder", lambda: show_folder(job.result))
                 icon_button("o_save_alt", "Save a copy elsewhere", lambda: self._save(job)).mark("save-copy")
             ui.label(job.result).classes("t-mono c-2 break-all w-full")
+            if can_be_exported(job):
+                export = button("Export", "o_output", on_click=lambda: self._export(job)).mark("export-result")
+                hint(export, EXPORT_HINT)
 
     def _draw_settings(self, job: Job) -> None:
         changed, usual = settings(job)

@@ -95,3 +95,16 @@ async def test_a_bundle_is_looked_at_and_taken_in(
     assert isinstance(spec, OpenBundleSpec)
     assert (spec.bundle, spec.model) == (str(bundle), lamb)
     assert spec.output == str(paths.models_dir() / "stick")
+
+
+async def test_a_result_in_the_history_is_exported(user: User, state: WindowState, job: JobFolder) -> None:
+    done = replace(row_from_folder(job), state=JobState.SUCCEEDED, result=job.read_spec().model)
+    state.index.put(done)
+    state.tab = "history"
+    await state.look_at_jobs()
+    ui.page("/")(lambda: history_tab.draw(state))
+    await user.open("/")
+    await user.should_see(marker="export-result", retries=50)
+    user.find(marker="export-result").click()
+    await sees(user, "Export shepherd")
+    await sees(user, "free there")
