@@ -6,9 +6,11 @@ enough, twice as much is waited for.
 
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_app.disk_use import half_done
 from desktop_app.errors import AppError, StorageError
 from desktop_app.hardware.disk import folder_bytes, free_bytes
 from desktop_app.job_folder import JobFolder
@@ -37,13 +39,17 @@ class DiskWaits:
         self._times: dict[str, int] = {}
 
     def add(self, folder: JobFolder) -> None:
-        """Let a job wait that a full disk has just ended; a half-written checkpoint goes, so there is air again."""
+        """Let a job wait that a full disk has just ended; a half-written file goes, so there is air again."""
         times = self._times[folder.id] = self._times.get(folder.id, 0) + 1
         places = _places(folder)
         written = max((_largest_part(place, folder.id) for place in places), default=0)
         needed = (written + written // 5 + _SMALL_FILES_BYTES) if written else _whole_bytes(folder)
         for torn in (folder.checkpoints_dir / ".aside", *folder.checkpoints_dir.glob(".step-*.part-*")):
             shutil.rmtree(torn, ignore_errors=True)
+        for half in half_done(folder):
+            for cut_off in half.rglob(".*.part"):
+                with suppress(OSError):
+                    cut_off.unlink()
         self._waits[folder.id] = _Wait(tuple(places), needed * 2 ** (times - 1))
 
     def forget(self, job_id: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.hardware.disk import folder_bytes
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import ResultFolder
 from desktop_app.training_data.examples import Examples, examples_of
@@ -73,7 +74,7 @@ def finetune(spec: FinetuneSpec, job: JobFolder, reporter: Reporter) -> Finished
         return _helped(spec, facts, job, reporter)
     result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
     try:
-        warning = check_training_space(spec, facts, _written_bytes(job), result.final.parent, job.path)
+        warning = check_training_space(spec, facts, folder_bytes(job.checkpoints_dir), result.final.parent, job.path)
         if warning:
             reporter.notice(warning, "warning")
         with memory_capped(_READING_BYTES):
@@ -91,10 +92,6 @@ def _helped(spec: FinetuneSpec, facts: ModelFacts, job: JobFolder, reporter: Rep
     outcome = _session(spec, prepared, job, reporter)[1]
     checks = {"training": "took part; the result is on the computer of the first process"}
     return Finished(result=None, summary={"steps": outcome.steps}, checks=checks)
-
-
-def _written_bytes(job: JobFolder) -> int:
-    return sum(path.stat().st_size for path in job.checkpoints_dir.rglob("*") if path.is_file())
 
 
 def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Prepared:

@@ -88,13 +88,14 @@ def check_training_space(spec: FinetuneSpec, facts: ModelFacts, written_bytes: i
     return ""
 
 
-def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, folder: Path) -> None:
-    """Refuse a quantization whose result would not fit on the disk.
+def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, written_bytes: int, folder: Path) -> None:
+    """Refuse a quantization whose result would not fit on the disk, beside what an earlier attempt has left of it.
 
     Raises:
         StorageError: too little space is free.
     """
-    check_space(sum(quantized_bytes(spec, method, facts) for method in spec.methods), folder)
+    needed = sum(quantized_bytes(spec, method, facts) for method in spec.methods)
+    check_space(max(0, needed - written_bytes), folder)
 
 
 def check_space(needed_bytes: int, *folders: Path) -> None:

@@ -18,10 +18,12 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import Family, QuantizeMethod, family_of
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.errors import ModelError
+from desktop_app.hardware.disk import folder_bytes
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import ResultFolder
 
 from .finished import Finished, Summary
+from .foreign_errors import is_disk_full
 from .preflight import base_model_facts, check_device, check_quantized_space
 from .provenance import provenance
 from .quantized import Check, Checked, Maker
@@ -86,12 +88,12 @@ def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished
     final = Path(spec.output) if spec.output else job.path / "result"
     result = ResultFolder(final, job.id, made_for=_everything_that_decides(spec, source))
     try:
-        check_quantized_space(spec, facts, result.final.parent)
+        check_quantized_space(spec, facts, folder_bytes(result.part), result.final.parent)
         return _quantized(spec, source, facts, reporter, result)
-    except CancelledByUser:
-        raise  # whole files stay, to go on from; deleting the job removes them
-    except BaseException:
-        result.discard()
+    except BaseException as error:
+        # After a cancellation and on a full disk whole files stay, to go on from; deleting the job removes them.
+        if not isinstance(error, CancelledByUser) and not is_disk_full(error):
+            result.discard()
         raise
 
 
