@@ -52,19 +52,16 @@ def _about_copies(original: Measurement, copies: Sequence[Measurement]) -> list[
     best = good[0]
     agreed = f" and the same likeliest token for {best.top1_agreement.value:.1%}" if best.top1_agreement else ""
     said = [
-        f"Take {best.label}: with {best.size_bytes / 1e6:,.1f} MB it has {best.size_bytes / original.size_bytes:.0%} "
+        f"Take {best.label}: with {_size(best)} it has {best.size_bytes / original.size_bytes:.0%} "
         f"of the original's size, and it is {divergence_in_words(_kl(best))} (mean KL divergence {_kl(best):.3g} nats"
         f"{agreed})."
     ]
     if closest is not best:
-        said.append(
-            f"If there is room, {closest.label} is closer: {_kl(closest):.3g} nats with "
-            f"{closest.size_bytes / 1e6:,.1f} MB."
-        )
+        said.append(f"If there is room, {closest.label} is closer: {_kl(closest):.3g} nats with {_size(closest)}.")
     for each in copies:
         beaten = next((other for other in edge if other is not each and _is_beaten(each, other)), None)
         if beaten is not None:
-            said.append(f"{each.label} is not worth it: {beaten.label} is not larger and closer to the original.")
+            said.append(f"{each.label} is not worth it: {beaten.label} is no larger and closer to the original.")
     return said
 
 
@@ -94,10 +91,17 @@ def _about_accuracy(models: Sequence[Measurement]) -> str:
         if each is not best and each.accuracy and None not in (each.accuracy.high, best.accuracy.low)
         and (each.accuracy.high or 0) < (best.accuracy.low or 0)
     ]  # fmt: skip
+    if len({each.accuracy.value for each in models if each.accuracy}) == 1:
+        return f"All give the same share of right answers, {best.accuracy.value:.0%}."
     said = f"Most right answers: {best.label}, {best.accuracy.value:.0%}"
     if not sure:
         return f"{said}; the others' intervals overlap with its own, so the order may be chance."
     return f"{said}, beyond chance above {', '.join(sure)}."
+
+
+def _size(model: Measurement) -> str:
+    megabytes = model.size_bytes / 1e6
+    return f"{megabytes / 1000:,.2f} GB" if megabytes >= 1000 else f"{megabytes:,.3g} MB"
 
 
 def _kl(model: Measurement) -> float:

@@ -29,7 +29,12 @@ from .wording import number_text, size_text
 
 # Field, heading, how its value is written, and what it means.
 _FIGURES: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
-    ("perplexity", "Perplexity", number_text, "How surprised it is by each token of the text; lower is better"),
+    (
+        "perplexity",
+        "Perplexity",
+        lambda value: f"{value:.4g}",
+        "How surprised it is by each token of the text; lower is better",
+    ),
     ("mean_kl", "Mean KL", lambda value: f"{value:.2g}", "Mean divergence from the original, nats per token"),
     ("p99_kl", "99 % KL", lambda value: f"{value:.2g}", "One token in a hundred diverges by more"),
     ("top1_agreement", "Same token", lambda value: _percent(value, 1), "Share of tokens where both would say the same"),
@@ -89,7 +94,9 @@ async def draw_evaluation(job: Job, jobs: list[Job]) -> None:
     with place:
         _draw_head(job, report)
         _draw_figures(report.models)
-        compared = [model for model in (*report.models[1:], *others) if model.mean_kl is not None]
+        # What was tuned is meant to differ, and would only press the copies together.
+        models = (*report.models[1:], *others)
+        compared = [model for model in models if model.role == "copy" and model.mean_kl is not None]
         if len(compared) > 1:
             _draw_frontier(compared, {model.path for model in others})
         _draw_answers(report)
@@ -103,21 +110,23 @@ def _draw_head(job: Job, report: EvaluationReport) -> None:
         for name, file in (("HTML", PAGE_FILE), ("CSV", TABLE_FILE), ("JSON", REPORT_FILE)):
             button(name, "o_download", on_click=lambda file=file: ui.download.file(Path(job.result) / file))
         button("Reveal", "o_folder_open", on_click=lambda: show_folder(job.result))
-    for sentence in report.advice:
-        ui.label(sentence).classes("c-2")
+    with ui.column().classes("w-full gap-1 -mt-2"):
+        for sentence in report.advice:
+            ui.label(sentence).classes("c-2")
 
 
 def _draw_figures(models: tuple[Measurement, ...]) -> None:
     shown = [each for each in _FIGURES if any(getattr(model, each[0]) is not None for model in models)]
     columns: list[dict[str, Any]] = [{"name": "label", "label": "Model", "field": "label", "align": "left"}]
+    columns.append({"name": "size", "label": "Size", "field": "size", "align": "right"})
     columns += [{"name": name, "label": title, "field": name, "align": "right"} for name, title, _, _ in shown]
     columns += [
         {"name": name, "label": title, "field": name, "align": "right"}
-        for name, title in (("size", "Size"), ("load", "Load"), ("memory", "Memory"))
+        for name, title in (("load", "Load"), ("memory", "Memory"))
     ]
     rows = [_row(model, shown) for model in models]
     with ui.element("div").classes("w-full overflow-x-auto box"):
-        table = ui.table(columns=columns, rows=rows, row_key="path").classes("w-full").mark("figures")
+        table = ui.table(columns=columns, rows=rows, row_key="path").classes("w-full fit-columns").mark("figures")
         table.props["aria-label"] = "Figures"
         table.add_slot("body-cell", _CELL)
     meanings = " · ".join(f"{title}: {about[:1].lower()}{about[1:]}" for _, title, _, about in shown)
@@ -146,7 +155,7 @@ def _row(model: Measurement, shown: Iterable[tuple[str, str, Callable[[float], s
 def _interval(found: Estimate | None, words: Callable[[float], str]) -> str:
     if found is None or found.low is None or found.high is None:
         return ""
-    return f"{words(found.low)} – {words(found.high)}"
+    return f"{words(found.low).removesuffix(' %')} – {words(found.high)}"
 
 
 def _percent(value: float, digits: int = 0) -> str:
@@ -155,7 +164,7 @@ def _percent(value: float, digits: int = 0) -> str:
 
 def _draw_frontier(models: list[Measurement], earlier: set[str]) -> None:
     """Draw size against divergence; the line joins the copies that none beats in both."""
-    edge = frontier([model for model in models if model.role == "copy"])
+    edge = frontier(models)
     with ui.column().classes("box w-full gap-1 p-3 no-wrap"):
         with ui.row().classes("w-full items-baseline gap-3 no-wrap"):
             ui.label("Size against divergence").classes("t-lead")

@@ -250,6 +250,7 @@ LOGS = """
   .q-table td.with-dot { color: var(--ink); cursor: pointer }
   .with-dot.c-accent::before { color: var(--accent) }  .with-dot.c-good::before { color: var(--good) }  .with-dot.c-3::before { color: var(--ink-3) }
   .with-dot.c-warn::before { color: var(--warn) }  .with-dot.c-bad::before { color: var(--bad) }
+  .fit-columns .q-table { table-layout: auto }
   .row-bar { width: 44px; height: 4px; border-radius: 2px; background: var(--line); flex: none; overflow: hidden }
   .row-bar > span { display: block; height: 100%; background: var(--accent) }
   .job-queue { max-height: 148px }

@@ -7,13 +7,14 @@ import json
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.event import (
     AnyEvent,
     Cancelled,
@@ -33,6 +34,7 @@ from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.job_folder import JobFolder, Outcome, create_job_folder
 from desktop_app.storage.index import Index
+from tests.fakes.evaluation_report import example_report, write_report
 from tests.fakes.fake_service import laptop_sample
 from tests.fakes.model_files import LLAMA, llama_tensors, write_adapter, write_json, write_llama, write_safetensors
 
@@ -110,6 +112,20 @@ def fill(root: Path, jobs: Path, index: Index, now: float) -> dict[str, list[str
             write_run(folder, run, spec, started)
         index.put(row_of(folder, run, spec, now - run.ago_s, started))
     return {"models": models, "data": data}
+
+
+def put_evaluation(root: Path, jobs: Path, index: Index, now: float) -> None:
+    """Add an evaluation that has just ended."""
+    spec = parse_spec({"kind": "evaluate", "model": str(root / "models" / next(iter(MODELS))), "name": "Which copy?"})
+    folder = create_job_folder(jobs, make_job_id(spec, datetime.fromtimestamp(now - 700)), spec)
+    run = Run(name="Which copy?", model="", state=JobState.SUCCEEDED, ago_s=700, took_s=412, method="evaluate")
+    row = row_of(folder, run, spec, now - 700, now - 690)
+    report = example_report(spec.model if isinstance(spec, EvaluateSpec) else "")
+    end = Succeeded(seq=1, time=now - 280, result=row.result, checks={"report": "6 models, 4,096 tokens, 2 questions"})
+    folder.events_file.write_text(end.model_dump_json() + "\n", encoding="utf-8")
+    folder.write_outcome(Outcome(state=run.state, ended=now - 280))
+    write_report(folder.path / "result", report)
+    index.put(replace(row, loss=None, summary={"models": 6, "perplexity": 9.0, "advice": report.advice[0]}))
 
 
 def spec_of(run: Run, root: Path) -> JobSpec:

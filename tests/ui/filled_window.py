@@ -26,12 +26,13 @@ def main(port: int, variant: set[str]) -> None:
     from desktop_app.storage.index import Index
     from desktop_app.ui.window import draw_window
     from desktop_app.ui.window_state import MACHINE_SAMPLES, WindowState
-    from tests.fakes.example_history import fill
+    from tests.fakes.example_history import fill, put_evaluation
     from tests.fakes.fake_service import FakeService, laptop, laptop_sample
 
     index, settings = Index(paths.index_file()), Settings({})
     if "empty" not in variant:
         listed = fill(root, paths.jobs_dir(), index, time.time())
+        put_evaluation(root, paths.jobs_dir(), index, time.time())
         settings.model_folders, settings.data_files = listed["models"], listed["data"]
     without_gpu = {"gpus": []} if "no-gpu" in variant else {}
     state = WindowState(

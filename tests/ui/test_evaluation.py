@@ -68,14 +68,14 @@ async def test_a_report_is_drawn_with_what_earlier_ones_say(user: User, tmp_path
         await draw_evaluation(jobs[0], jobs)
 
     await user.open("/")
-    await sees(user, "Take Q4_K_M: with 1,120.0 MB")
+    await sees(user, "Take Q4_K_M: with 1.12 GB")
     await sees(user, "knows this text better than the original")
     await sees(user, "Size against divergence")
     await sees(user, "How do I cancel my subscription?")
     await sees(user, "In the file: In Settings, under Account.")
     chart = next(iter(user.find(ui.echart).elements))
     named = [point["name"] for point in chart.options["series"][1]["data"]]
-    assert named == ["support-tone", "Q8_0", "Q5_K_M", "Q4_K_M", "NF4 (earlier)"]
+    assert named == ["Q8_0", "Q5_K_M", "Q4_K_M", "NF4 (earlier)"]
     rows = next(iter(user.find(marker="figures").elements)).rows
     assert rows[0]["mean_kl"] == {"text": "–", "note": ""}
     assert rows[3]["mean_kl"] == {"text": "0.011", "note": "0.0088 – 0.013"}

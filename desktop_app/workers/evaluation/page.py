@@ -104,10 +104,11 @@ def _cell(found: Estimate | None, form: str) -> str:
 
 
 def _frontier_drawing(models: tuple[Measurement, ...]) -> str:
-    points = [(each.size_bytes / 1e6, each.mean_kl.value, each.label) for each in models if each.mean_kl is not None]
+    copies = [each for each in models if each.role == "copy"]  # what was tuned is meant to differ
+    points = [(each.size_bytes / 1e6, each.mean_kl.value, each.label) for each in copies if each.mean_kl is not None]
     if len(points) < 2:
         return ""
-    edge = {each.label for each in frontier([model for model in models if model.role == "copy"])}
+    edge = {each.label for each in frontier(copies)}
     right, top = max(point[0] for point in points) * 1.1, max(point[1] for point in points) * 1.1 or 1.0
     dots, line = [], []
     for size, kl, label in sorted(points):

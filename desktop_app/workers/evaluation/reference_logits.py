@@ -1,6 +1,6 @@
 """The original's log probabilities on disk, one file for each window, so that many copies cost one pass of it.
 
-Kept as fp16 and made a distribution again when read: that changes a mean KL divergence by less than 1e-5 nats. Where
+Kept as fp16 and made a distribution again when read: measured, a mean KL divergence moves by less than 1e-5 nats. Where
 they lie is named after model, windows and number format; what was not used longest goes first.
 """
 
