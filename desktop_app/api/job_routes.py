@@ -16,6 +16,7 @@ from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import JobError, StorageError
 from desktop_app.job_folder import JobFolder, read_lines
 from desktop_app.jobs import submit
+from desktop_app.jobs.findings import findings_of
 from desktop_app.storage.index import Index
 
 from .words_route import PROBLEMS, UnknownError, WordsRoute
@@ -60,6 +61,12 @@ class History(Jobs):
     total: int
 
 
+class Findings(BaseModel):
+    """What the figures of a training that ended mean; each with its evidence and what to try."""
+
+    findings: list[dict[str, Any]]
+
+
 class Note(BaseModel, extra="forbid"):
     """The user's words about a job."""
 
@@ -72,6 +79,7 @@ def job_router() -> APIRouter:
     router.post("", status_code=201)(submit_job)
     router.get("")(list_jobs)
     router.get("/{job_id}")(show_job)
+    router.get("/{job_id}/findings")(show_findings)
     router.delete("/{job_id}", status_code=204)(delete_job)
     router.get("/{job_id}/events", response_class=StreamingResponse)(stream_events)
     router.get("/{job_id}/result.zip", response_class=StreamingResponse)(download_result)
@@ -150,6 +158,13 @@ def show_job(job_id: str) -> JobAnswer:
     return JobAnswer(
         id=job_id, kind=spec.kind, state=queued, sentence=queued.sentence, spec=spec.model_dump(mode="json")
     )
+
+
+def show_findings(job_id: str) -> Findings:
+    """Say what a training that ended means; nothing of other jobs."""
+    show_job(job_id)
+    job = Index(paths.index_file()).job(job_id)
+    return Findings(findings=[dataclasses.asdict(each) for each in (findings_of(job) if job is not None else [])])
 
 
 def delete_job(job_id: str) -> None:

@@ -64,7 +64,7 @@ def starting_point(
             words = [
                 _METHOD_WORDS[memory["method"]],
                 "activation checkpointing" * memory["activation_checkpointing"],
-                f"{memory['batch_size']} × {memory['gradient_accumulation']} rows a step",
+                f"{memory['batch_size']}\u00a0×\u00a0{memory['gradient_accumulation']} rows a step",
                 length_words,
                 f"{epochs} {'epoch' if epochs == 1 else 'epochs'}",
             ]

@@ -40,6 +40,7 @@ def test_a_script_hands_in_a_job_and_follows_it(script: Script, bench: Bench) ->
     assert list(script.stream(f"/jobs/{job_id}/events", **{"Last-Event-ID": middle})) == events[3:]
     assert list(script.stream(f"/jobs/{job_id}/events?offset={middle}")) == events[3:]
     bench.until_ended(job_id)
+    assert script.call("GET", f"/jobs/{job_id}/findings") == (200, {"findings": []})
     status, shown = script.call("GET", f"/jobs/{job_id}")
     assert (status, shown["state"], shown["spec"]["data"]) == (200, "succeeded", str(bench.data))
     assert [job["id"] for job in script.call("GET", "/jobs")[1]["jobs"]] == [job_id]

@@ -355,3 +355,21 @@ async def test_a_small_grid_says_how_many_runs_and_when_and_queues_them(user: Us
         (rate, rank) for rate in (1e-4, 2e-4) for rank in (8, 16)
     }
     await until(lambda: chosen.tab == "jobs")
+
+
+async def test_layers_are_chosen_from_those_the_model_has(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await until(lambda: chosen.finetune_form.facts is not None, tries=300)
+    choose(user, "level", "Advanced")
+    user.find(marker="pick-layers").click()
+    await sees(user, "Layers that get an adapter")
+    for name in ("k_proj", "o_proj", "gate_proj", "up_proj", "down_proj"):
+        user.find(marker=f"layer-{name}").click()
+    user.find(marker="use-layers").click()
+    await until(lambda: chosen.finetune_form.values["target_modules"] == "q_proj, v_proj")
+    assert chosen.finetune_form.to_spec().target_modules == ("q_proj", "v_proj")
+    user.find(marker="pick-layers").click()
+    await sees(user, "Layers that get an adapter")
+    user.find(marker="all-layers").click()
+    user.find(marker="use-layers").click()
+    await until(lambda: chosen.finetune_form.values["target_modules"] == "all-linear")

@@ -29,6 +29,7 @@ from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.finetune_fields import WORDS, advanced_fields, simple_fields
 from desktop_app.ui.widgets.form_controls import FormControls
 from desktop_app.ui.widgets.hint import hint
+from desktop_app.ui.widgets.layers_dialog import choose_layers
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
@@ -111,7 +112,8 @@ class _FinetuneTab:
             _clause("for", "pt-[25px]")  # beside the boxes, not beside their names
             simple_fields(self.controls)
             with ui.element("div").classes("contents").mark("advanced") as self.advanced:
-                self.groups = advanced_fields(self.controls, {"chat_template": self._draw_template_button})
+                beside = {"chat_template": self._draw_template_button, "target_modules": self._draw_layers_button}
+                self.groups = advanced_fields(self.controls, beside)
                 ui.label("Evaluation").classes("t-small c-3 text-right pt-[7px]")
                 self.evaluation = Choice("evaluation data", self._choose_evaluation, self._pick_evaluation)
         self.advanced.set_visibility(False)
@@ -321,6 +323,19 @@ class _FinetuneTab:
     def _draw_template_button(self) -> None:
         see = icon_button("o_preview", "See what each template makes of the first row", self._pick_template)
         see.mark("see-templates")
+
+    def _draw_layers_button(self) -> None:
+        icon_button("o_checklist", "Choose among the model's layers", self._pick_layers).mark("pick-layers")
+
+    async def _pick_layers(self) -> None:
+        if self.form.facts is None or not self.form.facts.shape.matrices:
+            ui.notify("This model's layers are not known; type their names." if self.state.model else "Choose a model.")
+            return
+        chosen = await choose_layers(self.form.facts.shape.matrices, str(self.form.values["target_modules"]))
+        if chosen:
+            self.form.values["target_modules"] = chosen
+            self.controls.show()
+            self._follow()
 
     async def _pick_template(self) -> None:
         if not self.state.model:

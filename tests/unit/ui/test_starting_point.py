@@ -49,7 +49,7 @@ def changes(found: StartingPoint | None) -> dict[str, Any]:
 def test_a_large_gpu_starts_with_lora_and_a_small_one_with_less() -> None:
     large = advice(gpu_gib=24)
     assert (large.changes["method"], large.changes["activation_checkpointing"]) == ("lora", False)
-    assert large.sentence.startswith("For this computer and this data start with LoRA, 2 × 4 rows a step")
+    assert large.sentence.startswith("For this computer and this data start with LoRA, 2\u00a0×\u00a04 rows a step")
     small = advice(gpu_gib=3)
     assert small.changes["method"] == "qlora"
     assert "start with QLoRA" in small.sentence
