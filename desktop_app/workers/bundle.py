@@ -32,9 +32,9 @@ from desktop_app.training_data.overlay import read_overlay, write_overlay
 from .byte_progress import ByteProgress
 from .copying import JOURNAL, Source, check_copies, copied_into, copy_files, file_digest
 from .finished import Finished
+from .model_companions import TOKENIZER_FILES
 from .preflight import check_space
 from .provenance import headers_fingerprint, provenance
-from .quantize import TOKENIZER_FILES
 from .reporter import Reporter
 
 _RUN_FILES = ("events.jsonl", "machine.jsonl", "console.log", "note.txt", "outcome.json")

@@ -41,9 +41,9 @@ from desktop_app.library.safetensors_header import read_header
 from desktop_app.result_folder import ResultFolder
 
 from .finished import Finished, Summary
+from .model_companions import copy_companions
 from .preflight import check_space
 from .provenance import provenance
-from .quantize import copy_companions
 from .reporter import Reporter
 
 _MAX_INDEX_BYTES = 32 * 1024 * 1024

@@ -22,7 +22,7 @@ from .export_source import ExportSource
 from .full_result import saved_dtype
 from .loading import load_model, load_tokenizer
 from .merge import MERGED, write_merged
-from .quantize import copy_companions, copy_licences
+from .model_companions import copy_companions, copy_licences
 from .quantized_base import base_quantization
 from .reporter import Reporter
 from .smoke_test import loaded_again

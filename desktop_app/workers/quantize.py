@@ -9,7 +9,6 @@ with the method before the name, `nf4.ratio`.
 """
 
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,32 +16,19 @@ from pathlib import Path
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import Family, QuantizeMethod, family_of
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.errors import ModelError
 from desktop_app.hardware.disk import folder_bytes
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import ResultFolder
 
 from .finished import Finished, Summary
 from .foreign_errors import is_disk_full
-from .preflight import base_model_facts, check_device, check_quantized_space
+from .merged_source import forget_merged, quantize_source
+from .model_companions import copy_companions
+from .preflight import check_device, check_quantized_space
 from .provenance import provenance
 from .quantized import Check, Checked, Maker
 from .reporter import CancelledByUser, Reporter
 
-# What goes along beside the weights and the config; licences by any spelling.
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "chat_template.json",
-)
-_COMPANIONS = ("generation_config.json", *TOKENIZER_FILES)
-_LICENCE_WORDS = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING")
 _WEIGHTS = ("*.safetensors", "*.gguf", "*.onnx", "*.onnx.data")
 
 
@@ -78,23 +64,20 @@ def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished
         CancelledByUser: the user ended it.
     """
     check_device(spec.device)
-    source = Path(spec.model)
-    facts = base_model_facts(source)
-    if facts.quantization:
-        raise ModelError(
-            f"{source} is quantized already ({facts.quantization}).",
-            "Choose the original model: quantizing twice only loses quality.",
-        )
+    source, facts = quantize_source(spec, job, reporter)
     final = Path(spec.output) if spec.output else job.path / "result"
     result = ResultFolder(final, job.id, made_for=_everything_that_decides(spec, source))
     try:
         check_quantized_space(spec, facts, folder_bytes(result.part), result.final.parent)
-        return _quantized(spec, source, facts, reporter, result)
+        finished = _quantized(spec, source, facts, reporter, result)
     except BaseException as error:
         # After a cancellation and on a full disk whole files stay, to go on from; deleting the job removes them.
         if not isinstance(error, CancelledByUser) and not is_disk_full(error):
             result.discard()
+            forget_merged(job)
         raise
+    forget_merged(job)
+    return finished
 
 
 def _quantized(
@@ -175,21 +158,6 @@ def _findings(checked: Mapping[QuantizeMethod, Checked]) -> dict[str, str]:
     if len(checked) == 1:
         return dict(next(iter(checked.values())).findings)
     return {f"{method}: {name}": text for method, each in checked.items() for name, text in each.findings.items()}
-
-
-def copy_companions(source: Path, target: Path) -> None:
-    """Take tokenizer, generation config, chat template and licence along, as they are."""
-    copy_licences(source, target)
-    for path in sorted(source.iterdir()):
-        if path.is_file() and path.name in _COMPANIONS:
-            shutil.copyfile(path, target / path.name)
-
-
-def copy_licences(source: Path, target: Path) -> None:
-    """Take the licence of a model along, under whatever name it stands there."""
-    for path in sorted(source.iterdir()):
-        if path.is_file() and any(path.name.upper().startswith(word) for word in _LICENCE_WORDS):
-            shutil.copyfile(path, target / path.name)
 
 
 def weight_bytes(folder: Path) -> int:

@@ -57,7 +57,15 @@ async def test_a_quantized_model_and_an_adapter_are_refused_in_words(
     await sees(user, "small is quantized already")
     assert not next(iter(user.find(marker="start").elements)).enabled
     state.choose_model(str(write_adapter(tmp_path / "adapter", "tiny")))
-    await sees(user, "adapter is an adapter; only whole models can be quantized.")
+    await sees(user, "adapter is an adapter whose base model is not known")
+
+
+async def test_an_adapter_is_quantized_with_its_base(user: User, state: WindowState, tmp_path: Path) -> None:
+    base = make_model(tmp_path / "tiny")
+    state.choose_model(str(write_adapter(tmp_path / "adapter", base)))
+    await open_tab(user, state, "quantize")
+    await until(lambda: state.quantize_form.sizes().get("nf4", 0) > 0)
+    assert state.quantize_form.to_spec().model == state.model
 
 
 async def test_run_again_and_reset(user: User, state: WindowState, tmp_path: Path) -> None:
@@ -76,7 +84,7 @@ async def test_every_format_tells_its_size_and_those_that_cannot_be_made_say_why
 ) -> None:
     state.choose_model(make_model(tmp_path / "tiny"))
     await open_tab(user, state, "quantize")
-    await sees(user, "Afterwards")
+    await until(lambda: " · " in next(iter(user.find(marker="method").elements)).options["nf4"])
     options = next(iter(user.find(marker="method").elements)).options
     assert options["awq"].startswith("AWQ – needs an NVIDIA GPU")
     assert options["gptq"].startswith("GPTQ – needs gptqmodel")
@@ -88,8 +96,8 @@ async def test_every_format_tells_its_size_and_those_that_cannot_be_made_say_why
 async def test_further_formats_and_kept_layers_reach_the_spec(user: User, state: WindowState, tmp_path: Path) -> None:
     state.choose_model(make_model(tmp_path / "tiny"))
     await open_tab(user, state, "quantize")
-    await sees(user, "Afterwards")
     form = state.quantize_form
+    await until(lambda: bool(form.sizes()))
     choose(user, "method", "int8")
     assert not form.is_four_bit_block
     choose(user, "further_methods", ["nf4", "gguf_q4_k_m"])

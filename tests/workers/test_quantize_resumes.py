@@ -13,7 +13,7 @@ import pytest
 from desktop_app.job_folder import JobFolder, Request
 from desktop_app.process import helper_environment
 from desktop_app.result_folder import manifest_problems, sha256_of
-from desktop_app.workers.quantize import copy_companions
+from desktop_app.workers.model_companions import copy_companions
 from desktop_app.workers.run import run_worker
 from tests.workers.random_models import write_random_model
 from tests.workers.running import DEMO_MODEL, ROOT, Ran, new_job, run_job, when

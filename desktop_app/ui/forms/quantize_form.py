@@ -1,5 +1,6 @@
 """The quantization form: which model becomes smaller, and by which method."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
@@ -32,12 +33,21 @@ class QuantizeForm(Form[QuantizeSpec]):
         "output": "Output folder",
     }
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.base: ModelFacts | None = None  # of an adapter, which is merged with it first
+
+    @property
+    def weights(self) -> ModelFacts | None:
+        """Facts of what is quantized: the model, or the base of an adapter, as large as the two merged."""
+        return self.base if self.facts is not None and self.facts.kind == "adapter" else self.facts
+
     def missing_choice(self) -> str:
         """Say that a model is missing or cannot be quantized, and why."""
         facts = self.facts
         if not self.values["model"]:
             return "Choose a model to quantize."
-        return quantize_refusal(facts) if facts is not None and facts.path == self.values["model"] else ""
+        return quantize_refusal(facts, self.base) if facts is not None and facts.path == self.values["model"] else ""
 
     def missing(self) -> str:
         """Say what must be chosen or corrected before the start."""
@@ -71,16 +81,16 @@ class QuantizeForm(Form[QuantizeSpec]):
     def sizes(self) -> dict[QuantizeMethod, int]:
         """Say how many bytes the model would take by each method, with the other settings as they are."""
         draft = self.draft()
-        if draft is None or self.facts is None or self.missing_choice():
+        if draft is None or self.weights is None or self.missing_choice():
             return {}
-        return {method: quantized_bytes(draft, method, self.facts) for method in METHODS}
+        return {method: quantized_bytes(draft, method, self.weights) for method in METHODS}
 
     def kept_sentence(self) -> str:
         """Say what is not quantized, or with more bits."""
         if all(family_of(method) == "gguf" for method in self.methods):  # type: ignore[arg-type]
             return "One file with tokenizer and chat template in it. Norms are written in 32 bits."
         kept = "The output layer, embeddings and norms stay in 16 bits."
-        odd = odd_layers(self.facts.shape) if self.facts is not None and self.is_four_bit_block else {}
+        odd = odd_layers(self.weights.shape) if self.weights is not None and self.is_four_bit_block else {}
         if not odd:
             return kept
         layers = ", ".join(f"{name} ({into:,} by {out:,})" for name, (into, out) in odd.items())
@@ -102,8 +112,8 @@ def odd_layers(shape: ModelShape) -> dict[str, tuple[int, int]]:
     }
 
 
-def quantize_refusal(facts: ModelFacts) -> str:
-    """Say why a model cannot be quantized, '' if it can."""
+def quantize_refusal(facts: ModelFacts, base: ModelFacts | None = None) -> str:
+    """Say why a model cannot be quantized, '' if it can; `base` is that of an adapter, once it is known."""
     if facts.kind == "gguf":
         return f"{facts.name} is a GGUF file, which is quantized already."
     if facts.quantization:
@@ -111,5 +121,15 @@ def quantize_refusal(facts: ModelFacts) -> str:
     if facts.problem:
         return facts.problem
     if facts.kind == "adapter":
-        return f"{facts.name} is an adapter; only whole models can be quantized."
+        return _adapter_refusal(facts, base)
     return ""
+
+
+def _adapter_refusal(facts: ModelFacts, base: ModelFacts | None) -> str:
+    if not Path(facts.base_model).is_absolute():
+        return f"{facts.name} is an adapter whose base model is not known; export it as a whole model first."
+    if base is not None and base.quantization:
+        return (
+            f"The base of {facts.name} is quantized already ({base.quantization}); choose an adapter of the original."
+        )
+    return base.problem if base is not None else ""

@@ -115,6 +115,7 @@ class _QuantizeTab:
         form.values["model"] = state.model
         form.facts = facts = state.models.facts.get(state.model)
         state.models.need(state.model)
+        form.base = self._base_of(facts)
         known = [state.models.facts[path] for path in state.models.paths if path in state.models.facts]
         names = {each.path: each.name for each in known if not quantize_refusal(each)}
         line = model_line(facts) if facts else ("Reading …" if state.model else "A model of the list, or a folder.")
@@ -127,11 +128,17 @@ class _QuantizeTab:
         self.text.set_visibility(bool(form.values["importance_matrix"]))
         self._show_formats()
         missing = form.missing()
-        is_possible = facts is not None and not form.missing_choice()
+        is_possible = form.weights is not None and not form.missing_choice()
         around = Known(sample=state.machine[-1]) if state.machine else None
-        self.plan.look(form.draft() if is_possible else None, facts, around)
-        self._show_sizes(facts if is_possible else None)
+        self.plan.look(form.draft() if is_possible else None, form.weights, around)
+        self._show_sizes(form.weights if is_possible else None)
         self.start_bar.show(missing, when_it_starts(state, self.plan.plan), is_error=bool(state.model))
+
+    def _base_of(self, facts: ModelFacts | None) -> ModelFacts | None:
+        if facts is None or facts.kind != "adapter" or not Path(facts.base_model).is_absolute():
+            return None
+        self.state.models.need(facts.base_model)
+        return self.state.models.facts.get(facts.base_model)
 
     def _show_formats(self) -> None:
         """Tell the size behind each format, and why some cannot be made."""
