@@ -100,6 +100,15 @@ class Chat:
         self._loaded = self._offer = None
         self._service.close()
 
+    def give_way(self) -> None:
+        """Give the memory back unless an answer is being written; programs are still offered the model, loaded anew."""
+        if self._turn.acquire(blocking=False):
+            try:
+                self._loaded = None
+                self._service.close()
+            finally:
+                self._turn.release()
+
     def _call(self, method: str, question: Question, speaker: Speaker, **params: Any) -> Any:
         with self._turn:
             if question.is_stopped:

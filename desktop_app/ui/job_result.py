@@ -20,14 +20,19 @@ from .widgets.hint import hint
 
 
 def draw_result(
-    job: Job, record: RunRecord, on_export: Callable[[Job], object], on_evaluate: Callable[[Job], object]
+    job: Job,
+    record: RunRecord,
+    on_export: Callable[[Job], object],
+    on_evaluate: Callable[[Job], object],
+    on_talk: Callable[[Job], object],
 ) -> None:
     """Draw path, figures and checks of a job that succeeded; nothing for any other."""
     if not job.result:
         return
     with ui.column().classes("box w-full gap-3 p-3"):
         is_model = can_be_exported(job)
-        actions = (lambda: on_export(job), lambda: on_evaluate(job)) if is_model else (None, None)
+        asked = (on_export, on_evaluate, on_talk) if is_model else ()
+        actions = [lambda act=act: act(job) for act in asked]
         draw_place(job.result, job.id, *actions)
         main, others = summary_figures(job.summary)
         if main:
@@ -47,12 +52,15 @@ def draw_place(
     job_id: str = "",
     on_export: Callable[[], object] | None = None,
     on_evaluate: Callable[[], object] | None = None,
+    on_talk: Callable[[], object] | None = None,
 ) -> None:
     """Draw the folder's path with what one does with it."""
     with ui.row().classes("w-full items-center gap-2 no-wrap"):
         ui.label("Result").classes("t-lead")
         hint(ui.label(result).classes("t-mono c-2 truncate min-w-0"), result)
         ui.space()
+        if on_talk is not None:
+            button("Talk to it", "o_forum", on_click=on_talk).mark("talk-to-result")
         if on_evaluate is not None:
             hint(button("Evaluate", "o_analytics", on_click=on_evaluate).mark("evaluate-result"), EVALUATE_HINT)
         if on_export is not None:

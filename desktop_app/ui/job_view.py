@@ -127,7 +127,9 @@ class JobView:
         self._once(
             self._result,
             (job.id, job.result, record.end is not None),
-            lambda: None if job.kind == "evaluate" else draw_result(job, record, self._export, self._evaluate),
+            lambda: (
+                None if job.kind == "evaluate" else draw_result(job, record, self._export, self._evaluate, self._talk)
+            ),
         )
         notices = tuple(notice.text for notice in record.notices)
         self._once(self._notices, (job.id, notices), lambda: _draw_notices(feed))
@@ -210,6 +212,9 @@ class JobView:
             icon_button("o_library_add", "Repeat with changes", lambda: self._vary(job)).mark("vary")
         if job.state.is_terminal:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
+
+    def _talk(self, job: Job) -> None:
+        self._window.talk_to(job.result)
 
     async def _evaluate(self, job: Job) -> None:
         with self._root:

@@ -127,6 +127,16 @@ class WindowState:
         """Return a job by its id as the index last told it, None if it is not there (yet)."""
         return next((job for job in self.jobs if job.id == job_id), None)
 
+    def talk_to(self, path: str) -> None:
+        """Open Chat with a model; an adapter beside itself switched off, which shows what it has learned."""
+        facts = self.models.facts.get(path)
+        is_adapter = facts is not None and facts.kind == "adapter"
+        if not self.chat.is_busy:
+            twin = (Speaker(model=path, adapter=False),) if is_adapter else ()
+            self.chat.set_up(speakers=(Speaker(model=path), *twin))
+            self.chat.begin()
+        self.tab = "chat"
+
     def open_job(self, job_id: str) -> None:
         """Show a job: in History if it has ended, else in Jobs, also if the index does not know it yet."""
         job = self.job(job_id)
@@ -170,8 +180,8 @@ class WindowState:
             self.jobs = answer
         self.models.follow(self.jobs)
         self.jobs_changed.emit()
-        if _starts_to_compute(before, self.jobs) and not self.chat.is_busy:
-            await run.io_bound(self.chat.chat.free)  # the job needs the memory; the next question loads the model again
+        if _starts_to_compute(before, self.jobs):
+            await run.io_bound(self.chat.chat.give_way)  # the job needs the memory
         for job in _ended(before, self.jobs):
             self.job_ended.emit(job)
             if self.settings.notifications:

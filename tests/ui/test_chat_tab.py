@@ -14,6 +14,7 @@ from desktop_app.errors import ServiceError
 from desktop_app.services.chat import Chat
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.fake_service import FakeService
+from tests.fakes.model_files import write_adapter
 from tests.ui.patience import PATIENT, until
 from tests.ui.tab_bench import choose, make_model, open_tab, sees
 
@@ -151,3 +152,22 @@ async def test_a_prompt_list_fills_a_table(user: User, talking: WindowState, tmp
     lines = (tmp_path / "prompts.csv").read_text().splitlines()
     assert lines[0] == "prompt,one,one: tokens,one: tokens/s,two,two: tokens,two: tokens/s"
     assert lines[1].startswith("'=one,one says yes to =one,5,5.00,")
+
+
+async def test_an_adapter_is_talked_to_beside_itself_switched_off(
+    user: User, talking: WindowState, tmp_path: Path
+) -> None:
+    adapter = str(write_adapter(tmp_path / "adapter", talking.settings.model_folders[0]))
+    talking.models.add([adapter])
+    await talking.models.read(adapter)
+    await open_tab(user, talking, "chat")
+    await sees(user, "What shall it answer?")
+    talking.talk_to(adapter)
+    await sees(user, "Mark differing words")
+    await talking.chat.send("who")
+    on, off = talking.chat.conversation.rounds[0].answers
+    assert on and off and (on.speaker.adapter, off.speaker.adapter) == (True, False)
+    await sees(user, "adapter, adapter off")
+    assert talking.chat.chat.offer is not None
+    talking.chat.chat.give_way()  # as when a job starts: programs may still ask
+    assert talking.chat.chat.offer.name.endswith("adapter off")

@@ -15,7 +15,7 @@ from desktop_app.serving import Teller
 from desktop_app.workers.chat import _Holder
 from desktop_app.workers.chat_stream import Stream
 from tests.fakes.model_files import LLAMA, llama_tensors, write_llama, write_safetensors
-from tests.workers.running import DEMO_MODEL, Ran
+from tests.workers.running import DEMO_MODEL, Ran, quantization, run_job
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 QUESTION = [{"role": "user", "text": "Who lives in Lindow?", "calls": ""}]
@@ -163,3 +163,20 @@ def test_a_conversation_longer_than_the_model_reads_is_refused() -> None:
     turns = [{"role": "user", "text": "word " * 5000, "calls": ""}]
     with pytest.raises(DataError, match="reads at most"):
         holder.answer({"model": str(DEMO_MODEL), "adapter": True}, turns, Sampling().model_dump(), Heard())
+
+
+def test_every_kind_of_model_answers_and_only_one_is_held(quantized: dict[str, Ran], tmp_path: Path, lora: Ran) -> None:
+    holder = _Holder()
+    gguf = run_job(tmp_path, **quantization("gguf_q8_0")).result
+    wanted = ask(holder, DEMO_MODEL, temperature=0, max_new_tokens=6)["text"]
+    sizes = {}
+    for name, folder in {"gguf": gguf, "nf4": quantized["nf4"].result, "lora": lora.result}.items():
+        before, heard = holder._held, Heard()
+        answered = ask(holder, folder, heard=heard, temperature=0, max_new_tokens=6)
+        assert answered["tokens"] and before.model is None, name  # the one before was let go
+        loaded = next(said["loaded"] for said in heard.said if "loaded" in said)
+        assert loaded["has_own_template"] and loaded["model"] == str(folder)
+        sizes[name] = loaded["memory_bytes"]
+        if name == "gguf":
+            assert answered["text"] == wanted and loaded["quantization"] == "GGUF Q8_0"
+    assert sizes["nf4"] < sizes["gguf"] / 2 < sizes["lora"]

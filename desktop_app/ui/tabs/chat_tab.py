@@ -11,7 +11,7 @@ from nicegui import background_tasks, ui
 from desktop_app import paths
 from desktop_app.domain.conversation import markdown, whole_messages
 from desktop_app.errors import AppError
-from desktop_app.ui.chat_training import keep_answer, pairs_file, start_training
+from desktop_app.ui.chat_training import choose_file, keep_answer, pairs_file, start_training
 from desktop_app.ui.widgets.banner import BannerPlace
 from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.chat_list import ChatList, show_tally
@@ -72,6 +72,8 @@ class _ChatTab:
             ui.menu_item("Save as Markdown", lambda: save_text("Save as Markdown", self._name("md"), self._markdown()))
             ui.menu_item("Save as JSONL", lambda: save_text("Save as JSONL", self._name("jsonl"), self._jsonl()))
             ui.menu_item("Votes so far", lambda: show_tally(self.session.all))
+            ui.menu_item("Keep answers in …", lambda: choose_file(self.state, is_pairs=False))
+            ui.menu_item("Keep votes in …", lambda: choose_file(self.state, is_pairs=True))
             ui.menu_item("Train on saved answers", lambda: self._train(is_pairs=False)).mark("train-answers")
             ui.menu_item("Train on votes", lambda: self._train(is_pairs=True)).mark("train-votes")
         button("New", "o_add", on_click=self._begin).mark("new-chat")
