@@ -62,7 +62,9 @@ def load_tokenizer(folder: Path, config: Mapping[str, Any], named: Mapping[str, 
         tokenizer.no_truncation()
         tokenizer.no_padding()
         _add_special_tokens(tokenizer, config, named)
-    except Exception as error:  # the tokenizers library raises bare Exception
+    except BaseException as error:  # the tokenizers library raises bare Exception; its panics are not even that
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise ModelError(f"{file} cannot be used: {str(error)[:200]}.", _GET_AGAIN) from error
     return tokenizer
 

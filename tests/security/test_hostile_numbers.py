@@ -11,7 +11,7 @@ import pytest
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import MachineSample
-from desktop_app.errors import AppError, ModelError
+from desktop_app.errors import AppError, ModelError, ServiceError
 from desktop_app.library.model_folder import check_model_folder
 from desktop_app.memory_plan import memory_plan
 from desktop_app.services.client import Service
@@ -137,6 +137,7 @@ def test_spoiled_tokenizers_end_in_words_and_the_helper_lives_on(inspect: Servic
         except AppError as error:
             file.rename(tmp_path / "spoiled.json")
             assert error.message and error.hint, number
+            assert not isinstance(error, ServiceError), (number, error.message)  # the helper has not died
             assert "mistake of this program" not in error.message, (number, error.message)
             refused += 1
     assert read and refused
