@@ -1,14 +1,14 @@
 """How long a training will take: tokens over a rate, from the best that is known, always with an interval.
 
-A table by class of device is a guess; a probe of the real model is a measurement; earlier runs of the same kind on
-this computer are the best. Arithmetic alone: who asks brings the jobs and the count of tokens.
+A table by class of device is a guess; other models that were trained here tell better; earlier runs of the same kind
+on this computer are the best. Arithmetic alone: who asks brings the jobs and the count of tokens.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
@@ -17,7 +17,7 @@ from desktop_app.domain.model_facts import ModelFacts
 
 from .training import trained_parameters
 
-RateSource = Literal["guess", "similar", "probe", "history"]
+RateSource = Literal["guess", "similar", "history"]
 # Operations per second that training reaches in 16 bits, in 10^12: about a third of what the maker says, by name of
 # the GPU. NVIDIA's data sheets: dense tensor operations with accumulation in fp32.
 _GPUS: tuple[tuple[str, float], ...] = (
@@ -34,14 +34,13 @@ _GPUS: tuple[tuple[str, float], ...] = (
 )
 _OTHER_GPU = 8.0
 _CPU_CORE = 0.02  # one core, fp32
-_SPREAD: dict[RateSource, float] = {"guess": 2.5, "similar": 1.6, "probe": 1.15, "history": 1.1}
+_SPREAD: dict[RateSource, float] = {"guess": 2.5, "similar": 1.6, "history": 1.1}
 # Jobs with the same values here take about the same time for a token.
 _SAME = ("method", "batch_size", "activation_checkpointing", "device", "precision", "packing", "objective")
 _MOST_RUNS = 8
 _WORDS: dict[RateSource, str] = {
     "guess": "a guess by the class of the device",
     "similar": "from other models that were trained here",
-    "probe": "from a probe of this model",
     "history": "from earlier runs of this kind here",
 }
 
@@ -100,14 +99,10 @@ def _rate(
     spec: FinetuneSpec, facts: ModelFacts, sample: MachineSample, jobs: Sequence[Job]
 ) -> tuple[float, RateSource, float]:
     on_gpu = spec.device == "cuda" or (spec.device == "auto" and bool(sample.gpus))
-    same = [(job, rate) for job in jobs if (rate := _measured(job)) and _is_same(job, spec)]
-    found = [rate for job, rate in same if job.kind == "finetune"][:_MOST_RUNS]
+    found = [rate for job in jobs if (rate := _measured(job)) and _is_same(job, spec)][:_MOST_RUNS]
     if found:
         spread = max(_SPREAD["history"], max(found) / median(found), median(found) / min(found))
         return median(found), "history", min(spread, _SPREAD["guess"])
-    probes = [rate for job, rate in same if job.kind == "probe"]
-    if probes:
-        return probes[0], "probe", _SPREAD["probe"]
     operations = operations_per_token(spec, facts)
     others = [done for job in jobs if (done := _operations_per_s(job)) and _ran_on_gpu(job) is on_gpu][:_MOST_RUNS]
     if others:
@@ -125,19 +120,13 @@ def _guessed_operations(spec: FinetuneSpec, sample: MachineSample, on_gpu: bool)
 
 
 def _is_same(job: Job, spec: FinetuneSpec) -> bool:
-    asked = _training(job)
-    return asked.get("model") == spec.model and all(asked.get(name) == getattr(spec, name) for name in _SAME)
-
-
-def _training(job: Job) -> dict[str, Any]:
-    """The settings of a training, also of one that was only tried."""
-    inner = job.spec.get("training")
-    return inner if isinstance(inner, dict) else job.spec
+    same_settings = all(job.spec.get(name) == getattr(spec, name) for name in _SAME)
+    return same_settings and job.spec.get("model") == spec.model
 
 
 def _measured(job: Job) -> float:
     rate = job.summary.get("tokens_per_s") if job.state is JobState.SUCCEEDED else None
-    return float(rate) if job.kind in ("finetune", "probe") and isinstance(rate, int | float) and rate > 0 else 0.0
+    return float(rate) if job.kind == "finetune" and isinstance(rate, int | float) and rate > 0 else 0.0
 
 
 def _operations_per_s(job: Job) -> float:

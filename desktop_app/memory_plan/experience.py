@@ -6,6 +6,8 @@ from statistics import median
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 
+# On a GPU a run measures what PyTorch allocated, which holds neither the context nor the gaps between blocks.
+NOT_MEASURED = ("CUDA context", "Fragmentation")
 _MOST_RUNS = 10
 _FEWEST_OTHERS = 3
 # A correction beyond this is no correction: the plan counted something else than what ran.

@@ -15,9 +15,14 @@ from typing import Any
 
 from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.hardware.disk import folder_bytes
 from desktop_app.job_folder import JobFolder
+from desktop_app.memory_plan import memory_plan
+from desktop_app.memory_plan.duration import operations_per_token
+from desktop_app.memory_plan.experience import NOT_MEASURED
+from desktop_app.memory_plan.job_plan import as_long_as_its_rows
 from desktop_app.result_folder import ResultFolder
 from desktop_app.training_data.examples import Examples, examples_of
 from desktop_app.training_data.tokenization import Tokenization
@@ -165,7 +170,7 @@ def _saved(
     template = prepared.tokenization.template.source
     trained = written(result.part, spec, session, template, prepared.some_row)
     session.release()
-    summary = _summary(prepared, outcome, result.part)
+    summary = _summary(prepared, outcome, result.part) | _planned(spec, prepared, outcome)
     if spec.merge:
         reporter.stage("Merging the adapter into the model")
         summary |= merged(result.part, spec, session, template, prepared.some_row, prepared.held_out)
@@ -179,6 +184,18 @@ def _saved(
     about = provenance(spec, seed=spec.seed, data_fingerprint=prepared.data_fingerprint, summary=summary)
     final = result.finish(about, verify)
     return Finished(result=final, summary=summary, checks=checks, stopped_early=outcome.has_stopped_early)
+
+
+def _planned(spec: FinetuneSpec, prepared: _Prepared, outcome: Any) -> Summary:
+    """What the plan said about this very training, to stand beside what was measured and to correct the next plan."""
+    is_cpu = str(outcome.summary.get("device", "")).startswith("CPU")
+    longest = max((len(row.get("input_ids", ())) for row in prepared.train), default=0)
+    asked = as_long_as_its_rows(spec.model_copy(update={"device": "cpu" if is_cpu else "cuda"}), longest)
+    plan = memory_plan(asked, prepared.facts, MachineSample(time=0, cpu=0, memory_total=0, memory_used=0))
+    return {
+        "planned_bytes": sum(term.bytes for term in plan.terms if term.name not in NOT_MEASURED),
+        "operations_per_token": round(operations_per_token(spec, prepared.facts)),
+    }
 
 
 def _summary(prepared: _Prepared, outcome: Any, folder: Path) -> Summary:

@@ -51,6 +51,7 @@ def test_a_training_tells_what_it_does_and_what_it_used(lora: Ran) -> None:
     assert summary["quantization"] == "none"
     assert summary["dtype"] == summary["adapter_dtype"] == "float32"
     assert summary["peak_bytes"] > 10**8
+    assert 5 * 10**8 < summary["planned_bytes"] < 8 * 10**8, "what was estimated stands beside what was measured"
     losses = [event for event in lora.of_kind("metric") if "loss" in event.values]
     assert [event.step for event in losses] == [1, 2, 3, 4]
     assert {"loss", "learning_rate", "grad_norm"} <= losses[-1].values.keys()

@@ -22,7 +22,9 @@ def test_the_terms_add_up_and_nothing_is_started(tmp_path: Path, capsys: pytest.
     plan = json.loads(capsys.readouterr().out)
     assert plan["where"] == "ram" and plan["verdict"] in ("fits", "tight", "does_not_fit")
     assert plan["needed_bytes"] == sum(term["bytes"] for term in plan["terms"])
-    assert plan["disk"]["needed_bytes"] == plan["disk_bytes"] > 0 and plan["disk"]["free_bytes"] > 0
+    (volume,) = plan["volumes"]
+    assert volume["needed_bytes"] == plan["disk_bytes"] == sum(part["bytes"] for part in plan["disk"]) > 0
+    assert volume["free_bytes"] > 0 and plan["fits_with"] is None
     assert not jobs_dir().exists()
 
 
@@ -37,8 +39,16 @@ def test_each_term_is_printed_with_its_formula(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("data_dir")
-def test_what_loads_no_model_has_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "convert.json"
-    file.write_text(json.dumps({"kind": "convert", "model": str(demo_model())}))
+def test_every_kind_with_a_model_has_a_plan_and_one_without_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("convert", "export", "bring_in", "evaluate"):
+        file = tmp_path / f"{kind}.json"
+        file.write_text(json.dumps({"kind": kind, "model": str(demo_model())}))
+        assert run_command(["plan", str(file), "--json"]) == 0
+        plan = json.loads(capsys.readouterr().out)
+        assert plan["needed_bytes"] > 0 and (plan["disk_bytes"] > 0) is (kind != "evaluate")
+    file = tmp_path / "download.json"
+    file.write_text(json.dumps({"kind": "download", "repo": "owner/name"}))
     assert run_command(["plan", str(file)]) == 2
-    assert "no memory to plan" in capsys.readouterr().err
+    assert "nothing to plan with" in capsys.readouterr().err
