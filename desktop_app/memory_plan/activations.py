@@ -1,7 +1,7 @@
 """What a training step holds of its forward pass: the values that autograd saves, counted by family of model.
 
-The counts are those of transformers 5 with PyTorch's attention, taken by listening to what autograd saves; a test
-compares them with it for every family. Units are values for each token of a layer, as multiples of its sizes.
+The counts are those of transformers 5 with PyTorch's attention, taken by listening to what autograd saves of small
+models of each family. Units are values for each token of a layer, as multiples of its sizes.
 """
 
 from dataclasses import dataclass
