@@ -27,8 +27,11 @@ def four_bit_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def test_a_forward_leaves_four_bit_weights_as_they_are(quantized: dict[str, Ran]) -> None:
-    """On processors with AVX512-BF16 bitsandbytes repacks them; elsewhere only the switch can be looked at."""
+def test_a_forward_leaves_four_bit_weights_as_they_are(
+    quantized: dict[str, Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On processors with AVX512-BF16 bitsandbytes repacks them; it is made to believe that this is one."""
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: True)
     model = loading.load_model(quantized["nf4"].result, CPU, torch.bfloat16)
     layers = [module for module in model.modules() if type(module).__name__ == "Linear4bit"]
     assert layers
