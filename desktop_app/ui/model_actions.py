@@ -19,6 +19,7 @@ from desktop_app.library.model_removal import delete_places, places_of, rename_m
 from .model_filter import dependents, needing
 from .widgets.bundle_dialog import make_bundle
 from .widgets.button import button
+from .widgets.dialog import put_away
 from .widgets.evaluate_dialog import evaluate_model
 from .widgets.export_dialog import export_model
 from .widgets.question import ask
@@ -71,7 +72,7 @@ async def verify(state: WindowState, facts: ModelFacts, told: Told) -> None:
     close.set_text("Close")
     close.on_click(dialog.close)
     await dialog
-    dialog.delete()
+    put_away(dialog)
 
 
 async def convert(state: WindowState, facts: ModelFacts, told: Told) -> None:
@@ -114,7 +115,7 @@ async def rename(state: WindowState, facts: ModelFacts, told: Told) -> None:
             button("Rename", on_click=lambda: dialog.submit(field.value))
             button("Keep the name", kind="primary", on_click=dialog.close)
     name = await dialog
-    dialog.delete()
+    put_away(dialog)
     if not name or name == Path(facts.path).name:
         return
     try:

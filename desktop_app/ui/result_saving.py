@@ -11,6 +11,7 @@ from desktop_app.errors import AppError
 from desktop_app.result_folder import copy_result
 
 from .widgets.button import button
+from .widgets.dialog import put_away
 from .widgets.path_picker import pick_folder
 from .wording import size_text
 
@@ -43,7 +44,7 @@ async def save_elsewhere(job: Job, result: Path, on_error: Callable[[AppError], 
     except AppError as error:
         on_error(error)
     finally:
-        dialog.delete()
+        put_away(dialog)
 
 
 def _draw_progress(copying: _Copying, target: Path) -> ui.dialog:

@@ -25,10 +25,10 @@ _DARK = {"system": None, "light": False, "dark": True}
 # Ctrl (or Command) with a digit is told to anyone, and while a question is open it has to be answered first.
 _DIGIT_KEYS = """<script>
 document.addEventListener('keydown', (event) => {
-  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && /^[1-9]$/.test(event.key)
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && /^[0-9]$/.test(event.key)
       && !document.querySelector('.q-dialog')) {
     event.preventDefault();
-    emitEvent('tab_digit', Number(event.key));
+    emitEvent('tab_digit', Number(event.key) || 10);
   }
 });
 </script>"""
@@ -55,7 +55,7 @@ _FOCUS_AFTER_DIALOGS = """<script>
   }).observe(document.body, { childList: true });
 })();
 </script>"""
-_DIGITS = 9
+_DIGITS = 10  # 0 is the tenth
 _DROP_PATIENCE_S = 1.5
 _TABS_FOR_DROPS = ("models", "data")
 
@@ -105,7 +105,7 @@ def _draw_navigation(state: WindowState, tabs: Sequence[Tab]) -> ui.tabs:
         with ui.tabs().props("vertical inline-label no-caps").bind_value(state, "tab") as navigation:
             for number, tab in enumerate(tabs, 1):
                 with ui.tab(tab.key, label=tab.title, icon=tab.icon):
-                    keys = f"Ctrl {number}" if number <= _DIGITS else ""  # the keyboard has no tenth
+                    keys = f"Ctrl {number % 10}" if number <= _DIGITS else ""
                     ui.label(keys).classes("hint").props("aria-hidden=true")
     return navigation
 

@@ -21,8 +21,7 @@ from desktop_app.ui.window_state import WindowState
 _THEMES = {"system": "Like the system", "light": "Light", "dark": "Dark"}
 _OFFLINE = {
     True: "No part of Whetstone uses the network.",
-    False: "No part of this version uses the network, so nothing changes yet. "
-    "Later versions will download a model only when you press Download.",
+    False: "The network is used only when you press Download, and only for that.",
 }
 # What the program carries without being a library with metadata of its own.
 _OWN_LICENCES = (("Whetstone", "Apache-2.0"), ("Roboto, Material Icons", "Apache-2.0"))

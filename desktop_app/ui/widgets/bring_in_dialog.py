@@ -18,6 +18,7 @@ from desktop_app.ui.wording import size_text
 from .banner import BannerPlace
 from .bundle_dialog import open_bundle
 from .button import button, icon_button
+from .dialog import put_away
 from .hint import hint
 from .path_picker import pick_file, pick_folder, typed_path
 
@@ -37,7 +38,7 @@ async def bring_in(state: WindowState, source: str = "") -> None:
     if source:
         await form.look()
     answer = await dialog
-    dialog.delete()
+    put_away(dialog)
     if answer == _IS_BUNDLE:
         await open_bundle(state, typed_path(form.source.value))
     elif answer:

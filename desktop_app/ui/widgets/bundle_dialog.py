@@ -16,6 +16,7 @@ from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
+from .dialog import put_away
 from .path_picker import pick_file, pick_folder, typed_path
 
 BUNDLE_HINT = "Pack it for another computer"
@@ -39,7 +40,7 @@ async def make_bundle(state: WindowState, model: str, job: Job | None = None) ->
     dialog.open()
     await form.show_room()
     job_id = await dialog
-    dialog.delete()
+    put_away(dialog)
     if job_id:
         state.open_job(job_id)
 
@@ -52,7 +53,7 @@ async def open_bundle(state: WindowState, bundle: str = "") -> None:
     dialog.open()
     await form.look()
     job_id = await dialog
-    dialog.delete()
+    put_away(dialog)
     if job_id:
         state.open_job(job_id)
 

@@ -19,6 +19,7 @@ from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button
+from .dialog import put_away
 from .hint import hint
 from .path_picker import pick_folder
 
@@ -34,7 +35,7 @@ async def download(state: WindowState) -> None:
         else:
             _Form(state, dialog)
     job_id = await dialog
-    dialog.delete()
+    put_away(dialog)
     if job_id:
         state.open_job(job_id)
 

@@ -15,6 +15,7 @@ from desktop_app.ui.window_state import WindowState
 
 from .banner import BannerPlace
 from .button import button, icon_button
+from .dialog import put_away
 from .path_picker import pick_file, typed_path
 
 EVALUATE_HINT = "Perplexity, divergence, answers, speed and size, in one report beside the original"
@@ -30,7 +31,7 @@ async def evaluate_model(state: WindowState, model: str) -> None:
         _Form(state, dialog, model)
     dialog.open()
     job_id = await dialog
-    dialog.delete()
+    put_away(dialog)
     if job_id:
         state.open_job(job_id)
 

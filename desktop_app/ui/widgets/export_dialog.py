@@ -17,6 +17,7 @@ from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
+from .dialog import put_away
 from .path_picker import pick_folder, typed_path
 
 EXPORT_HINT = "As a whole model, GGUF, or adapter, to a folder or a stick; tried before it is shown"
@@ -44,7 +45,7 @@ async def export_model(state: WindowState, model: str) -> None:
     dialog.open()
     await form.look()
     job_id = await dialog
-    dialog.delete()
+    put_away(dialog)
     if job_id:
         state.open_job(job_id)
 

@@ -13,6 +13,7 @@ from nicegui import events, run, ui
 from desktop_app.paths import free_name, make_private_dir, portable_name, uploads_dir
 
 from .button import button, icon_button
+from .dialog import put_away
 
 _MOST_ENTRIES = 1000
 # Arrow keys move between the entries, as in a file list.
@@ -40,7 +41,7 @@ async def browse(title: str, start: str | Path, suffixes: Sequence[str] | None) 
     browser = _Browser(title, suffixes)
     await browser.go(nearest_folder(start))
     picked = await browser.dialog
-    browser.dialog.delete()
+    put_away(browser.dialog)
     return str(picked) if picked else None
 
 

@@ -8,6 +8,7 @@ from desktop_app.domain.model_facts import Matrix
 from desktop_app.ui.summary import count_text
 
 from .button import button
+from .dialog import put_away
 
 ALL = "all-linear"
 
@@ -44,5 +45,5 @@ async def choose_layers(matrices: Sequence[Matrix], current: str) -> str:
         for box in boxes.values():
             box.on_value_change(lambda: use.set_enabled(any(each.value for each in boxes.values())))
     answer = await dialog
-    dialog.delete()
+    put_away(dialog)
     return str(answer or "")

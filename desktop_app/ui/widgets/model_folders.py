@@ -9,6 +9,7 @@ from desktop_app.paths import models_dir
 from desktop_app.ui.window_state import WindowState
 
 from .button import button, icon_button
+from .dialog import put_away
 from .hint import hint
 from .path_picker import pick_folder
 
@@ -20,7 +21,7 @@ async def edit_folders(state: WindowState) -> None:
         card.props["aria-label"] = "Where models are looked for"
         _Folders(state, stores, dialog)
     await dialog
-    dialog.delete()
+    put_away(dialog)
     await state.look_at_folders()
 
 

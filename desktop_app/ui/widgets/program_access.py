@@ -16,6 +16,7 @@ from desktop_app.ui.window_state import WindowState
 
 from .button import button, icon_button
 from .copying import copy
+from .dialog import put_away
 from .question import ask
 
 _OFF = "Off: no other program can use Whetstone. The window itself is not affected."
@@ -78,7 +79,7 @@ class ProgramAccess:
                 button("Cancel", on_click=lambda: dialog.submit(None))
                 button("Create", kind="primary", on_click=lambda: dialog.submit(name.value))
         given = await dialog
-        dialog.delete()
+        put_away(dialog)
         if given is None:
             return
         made: list[str] = []
@@ -113,7 +114,7 @@ async def _show_once(token: str) -> None:
         with ui.row().classes("w-full justify-end pt-2"):
             button("Done", kind="primary", on_click=lambda: dialog.submit(True))
     await dialog
-    dialog.delete()
+    put_away(dialog)
 
 
 def _address() -> str:

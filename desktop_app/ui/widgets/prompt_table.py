@@ -6,6 +6,7 @@ from desktop_app.ui.chat_session import ChatSession
 from desktop_app.ui.prompt_run import PromptRun
 
 from .button import button
+from .dialog import put_away
 from .save_text import save_text
 
 _LOOK_S = 0.3
@@ -18,7 +19,7 @@ async def run_prompt_list(session: ChatSession, folder: str) -> None:
     await table.dialog
     if table.running is not None:
         table.running.stop()
-    table.dialog.delete()
+    put_away(table.dialog)
 
 
 class _PromptTable:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from .button import button
+from .dialog import put_away
 
 
 async def ask(title: str, text: str, answers: Sequence[str], safe: str, dismissed: str = "") -> str:
@@ -25,5 +26,5 @@ async def ask(title: str, text: str, answers: Sequence[str], safe: str, dismisse
                     button(answer, on_click=lambda answer=answer: dialog.submit(answer))
             button(safe, kind="primary", on_click=lambda: dialog.submit(safe)).props("autofocus")
     answer = await dialog
-    dialog.delete()
+    put_away(dialog)
     return answer if answer in answers else dismissed or safe

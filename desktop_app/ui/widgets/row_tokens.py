@@ -8,6 +8,7 @@ from nicegui import ui
 from desktop_app.domain.data_report import ShownToken, TokenView
 
 from .button import button
+from .dialog import put_away
 from .token_pane import visible
 
 _KINDS = (
@@ -39,7 +40,7 @@ async def show_tokens(title: str, view: TokenView) -> None:
         with ui.row().classes("w-full justify-end"):
             button("Close", kind="primary", on_click=dialog.close)
     await dialog
-    dialog.delete()
+    put_away(dialog)
 
 
 def _tokens(tokens: Sequence[ShownToken], marker: str) -> None:

@@ -8,6 +8,7 @@ from desktop_app.errors import AppError
 from desktop_app.storage.conversations import write_new
 
 from .button import button, icon_button
+from .dialog import put_away
 from .path_picker import pick_folder
 
 
@@ -41,4 +42,4 @@ async def save_text(title: str, name: str, text: str, folder: str = "") -> None:
             button("Cancel", kind="quiet", on_click=dialog.close)
             button("Save", kind="primary", on_click=save).mark("save-text")
     await dialog
-    dialog.delete()
+    put_away(dialog)

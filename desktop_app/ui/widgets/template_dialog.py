@@ -7,6 +7,7 @@ from desktop_app.errors import AppError
 from desktop_app.ui.window_state import WindowState
 
 from .button import button
+from .dialog import put_away
 
 _TIMEOUT_S = 60.0
 
@@ -23,7 +24,7 @@ async def choose_template(state: WindowState, current: str) -> str | None:
         return None
     chooser = _Chooser([TemplateSample.model_validate(sample) for sample in answer], current)
     chosen = await chooser.dialog
-    chooser.dialog.delete()
+    put_away(chooser.dialog)
     return chosen
 
 

@@ -3,6 +3,7 @@
 from nicegui import ui
 
 from .button import button
+from .dialog import put_away
 
 
 async def ask_for_text(title: str, note: str, text: str, verb: str) -> str:
@@ -17,5 +18,5 @@ async def ask_for_text(title: str, note: str, text: str, verb: str) -> str:
             button("Cancel", on_click=lambda: dialog.submit(False))
             button(verb, kind="primary", on_click=lambda: dialog.submit(True)).mark("take-text")
     is_taken = await dialog
-    dialog.delete()
+    put_away(dialog)
     return str(field.value or "").strip() if is_taken else ""
