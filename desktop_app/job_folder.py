@@ -7,6 +7,7 @@
     process.json    who works on it; written by the supervisor
     outcome.json    how it ended; written by the supervisor, once
     note.txt        the user's own words about it
+    marks.json      the user's tags, and whether it is archived
     plan.json       what was changed of the spec since, so that the job needs less memory
     request-NAME    what the user asks of the worker: pause, stop, cancel, save, measure; hold is the supervisor's own
                     pause, by a rule of the user, go_on the user's word against such a rule
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .domain.event import AnyEvent, parse_event
-from .domain.job import JobState
+from .domain.job import JobMarks, JobState
 from .domain.smaller_plan import SmallerPlan
 from .domain.spec import JobSpec, parse_spec_text
 from .domain.value import Value
@@ -210,6 +211,14 @@ class JobFolder:
             return (self.path / "note.txt").read_text(encoding="utf-8")
         except (OSError, ValueError):
             return ""
+
+    def write_marks(self, marks: JobMarks) -> None:
+        """Keep the user's marks where they survive the loss of the index."""
+        write_synced(self.path / "marks.json", marks.model_dump_json())
+
+    def read_marks(self) -> JobMarks:
+        """The user's marks; none if there are none or they cannot be read."""
+        return _read_value(self.path / "marks.json", JobMarks) or JobMarks()
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Note how the job ended, so that the index can be rebuilt from the folder."""

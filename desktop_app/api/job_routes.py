@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from desktop_app import paths
 from desktop_app.domain.event import parse_event
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobMarks, JobState
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import JobError, StorageError
 from desktop_app.job_folder import JobFolder, read_lines
@@ -84,6 +84,7 @@ def job_router() -> APIRouter:
     router.get("/{job_id}/events", response_class=StreamingResponse)(stream_events)
     router.get("/{job_id}/result.zip", response_class=StreamingResponse)(download_result)
     router.put("/{job_id}/note", status_code=204)(write_note)
+    router.put("/{job_id}/marks", status_code=204)(write_marks)
     for name, action in _ACTIONS.items():
         router.post(f"/{{job_id}}/{name}", name=name, summary=name.capitalize())(_acting(action))
     return router
@@ -123,20 +124,23 @@ def search_history(
     text: str = "",
     kind: str = "",
     state: JobState | None = None,
+    tag: str = "",
+    is_archived: bool | None = None,
     since: float = 0.0,
     offset: int = Query(0, ge=0),
     limit: int = Query(100, ge=1, le=1000),
 ) -> History:
-    """Search all jobs, the newest first: every word of `text` occurs in name, model, data, message or note.
+    """Search all jobs, the newest first: every word of `text` occurs in name, model, data, message, tags or note.
 
     `since` is Unix seconds; of what is found `limit` from `offset` on are shown.
     """
     words = text.lower().split()
 
     def is_wanted(job: Job) -> bool:
-        searched = "\n".join((job.id, job.name, job.model, job.data, job.message, job.note)).lower()
         is_kind = (not kind or job.kind == kind) and (state is None or job.state is state) and job.created >= since
-        return is_kind and all(word in searched for word in words)
+        is_marked = (not tag or tag in job.tags) and is_archived in (None, job.is_archived)
+        searched = job.words
+        return is_kind and is_marked and all(word in searched for word in words)
 
     found = [job for job in Index(paths.index_file()).jobs() if is_wanted(job)]
     return History(total=len(found), jobs=[_answer(job) for job in found[offset : offset + limit]])
@@ -146,6 +150,11 @@ def write_note(job_id: str, note: Note = Body()) -> None:
     """Keep the user's words about a job, in place of earlier ones."""
     _folder(job_id)
     submit.set_note(job_id, note.text)
+
+
+def write_marks(job_id: str, marks: JobMarks = Body()) -> None:
+    """Keep a job's tags and whether it is archived, in place of earlier ones."""
+    submit.set_marks(job_id, marks)
 
 
 def show_job(job_id: str) -> JobAnswer:

@@ -65,6 +65,8 @@ def print_job(prefix: str, as_json: bool) -> int:
         *(figure_text(name, value) for name, value in job.summary.items() if value is not None),
         *(("it means", f"{each.message} {each.evidence}\nTry: {_fix_text(each.fix)}") for each in findings_of(job)),
         ("note", job.note),
+        ("tags", ", ".join(job.tags)),
+        ("archived", "yes" if job.is_archived else ""),
         ("folder", str(folder.path)),
     ]
     for name, value in lines:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +14,9 @@ from .bundle_spec import OpenBundleSpec
 from .download_spec import DownloadSpec
 from .export_spec import ExportSpec
 from .spec import JobSpec
+from .value import Value
 
+LONGEST_TAG = 40
 # Kinds whose half-done work is kept where the result will be, so that they can go on after a cancellation.
 KINDS_THAT_GO_ON = ("bring_in", "download", "open_bundle")
 
@@ -80,6 +83,19 @@ class Job:
     hint: str = ""
     summary: dict[str, Any]
     note: str = ""
+    tags: tuple[str, ...] = ()
+    is_archived: bool = False
+
+    @property
+    def words(self) -> str:
+        """Everything that a search looks through, in small letters."""
+        parts = (self.id, self.name, self.model, self.data, self.message, self.note, *self.tags)
+        return "\n".join(parts).lower()
+
+    @property
+    def marks(self) -> "JobMarks":
+        """What the user has marked it with."""
+        return JobMarks(tags=self.tags, is_archived=self.is_archived)
 
     @property
     def duration_s(self) -> float | None:
@@ -87,6 +103,19 @@ class Job:
         if self.started is None or self.ended is None:
             return None
         return max(0.0, self.ended - self.started)
+
+
+class JobMarks(Value):
+    """What a user marks a job with: tags to find it by, and whether it is out of sight until asked for."""
+
+    tags: tuple[str, ...] = ()
+    is_archived: bool = False
+
+
+def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Leave out empty and double tags and the end of those longer than 40 characters."""
+    tidy = dict.fromkeys(" ".join(tag.split())[:LONGEST_TAG] for tag in tags)
+    return tuple(tag for tag in tidy if tag)
 
 
 def subject_of(spec: JobSpec) -> str:

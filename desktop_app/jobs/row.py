@@ -24,7 +24,7 @@ from desktop_app.job_folder import JobFolder, Outcome
 def queued_row(folder: JobFolder) -> Job:
     """Describe a job by its spec alone, as it waits for its turn; a spec that cannot be read gives a bare row."""
     created = _written(folder.spec_file)
-    note = folder.read_note()
+    words = {"note": folder.read_note(), **dict(folder.read_marks())}
     try:
         spec = folder.read_spec()
     except AppError:
@@ -40,7 +40,7 @@ def queued_row(folder: JobFolder) -> Job:
             spec=raw,
             created=created,
             summary={},
-            note=note,
+            **words,
         )
     return Job(
         id=folder.id,
@@ -53,7 +53,7 @@ def queued_row(folder: JobFolder) -> Job:
         spec=spec.model_dump(mode="json"),
         created=created,
         summary={},
-        note=note,
+        **words,
     )
 
 

@@ -6,11 +6,12 @@ moment (they touch the disk) and all speak of problems in words.
 
 import shutil
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from desktop_app import paths, process
-from desktop_app.domain.job import KINDS_THAT_GO_ON, make_job_id
+from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobMarks, make_job_id, tidy_tags
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import move_into_place
 from desktop_app.errors import AppError, JobError, SpecError, StorageError
@@ -162,6 +163,8 @@ def run_on(job_id: str) -> None:
         _keep_unannounced_result(folder)
         for request in Request:
             folder.take_back(request)
+        if (marks := folder.read_marks()).is_archived:  # what is at work is not out of sight
+            set_marks(job_id, marks.model_copy(update={"is_archived": False}))
         folder.forget_process()
         folder.forget_outcome()  # last: this is what queues it
     except OSError as error:
@@ -248,6 +251,37 @@ def set_note(job_id: str, note: str) -> None:
     except OSError as error:
         raise StorageError(f"The note cannot be written: {error.strerror}.", "Free some space.") from error
     Index(paths.index_file()).set_note(job_id, note)
+
+
+def set_marks(job_id: str, marks: JobMarks) -> None:
+    """Keep a job's tags, tidied, and whether it is archived, in its folder and in the index.
+
+    Raises:
+        JobError: there is no such job.
+        StorageError: they cannot be written.
+    """
+    _write_marks({job_id: marks})
+
+
+def archive(jobs: Iterable[Job], is_archived: bool = True) -> None:
+    """Put jobs out of sight, or bring them back; those that have not ended stay where they are.
+
+    Raises:
+        JobError: one of them is not there any more.
+        StorageError: it cannot be written.
+    """
+    ended = [job for job in jobs if job.state.is_terminal]
+    _write_marks({job.id: JobMarks(tags=job.tags, is_archived=is_archived) for job in ended})
+
+
+def _write_marks(marks: dict[str, JobMarks]) -> None:
+    tidy = {job_id: each.model_copy(update={"tags": tidy_tags(each.tags)}) for job_id, each in marks.items()}
+    try:
+        for job_id, each in tidy.items():
+            folder_of(job_id).write_marks(each)
+    except OSError as error:
+        raise StorageError(f"Tags and archive cannot be written: {error.strerror}.", "Free some space.") from error
+    Index(paths.index_file()).set_marks(tidy)
 
 
 def folder_of(job_id: str) -> JobFolder:

@@ -7,14 +7,14 @@ the job folders. One short connection per transaction, so nothing is held open b
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobMarks, JobState
 from desktop_app.errors import StorageError
 from desktop_app.paths import make_private_dir
 
@@ -23,15 +23,16 @@ from .schema import damage, migrate
 _T = TypeVar("_T")
 _BUSY_TIMEOUT_S = 10.0
 _COLUMNS = tuple(field.name for field in fields(Job))
-_JSON_COLUMNS = ("spec", "summary")
-# The note is the user's: a supervisor that updates the rest never overwrites it.
+_JSON_COLUMNS = ("spec", "summary", "tags")
+# These are the user's words: a supervisor that updates the rest never overwrites them.
+_OF_THE_USER = ("note", "tags", "is_archived")
 _NEXT = "UPDATE revision SET number = number + 1"
 _REVISION = "(SELECT number FROM revision)"
 _PUT = (
     f"INSERT INTO job ({', '.join(_COLUMNS)}, revision) "
     f"VALUES ({', '.join(':' + name for name in _COLUMNS)}, {_REVISION}) "
     "ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS, "revision") if name not in ("id", "note"))
+    + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS, "revision") if name not in ("id", *_OF_THE_USER))
 )
 
 
@@ -61,7 +62,7 @@ class Index:
         self._healed(self._prepare)
 
     def put(self, *jobs: Job) -> None:
-        """Write rows, new or changed, all or none; the note of a row that exists stays as it is.
+        """Write rows, new or changed, all or none; note and marks of a row that exists stay as they are.
 
         Raises:
             StorageError: if it cannot be written, for example without space on the disk.
@@ -126,6 +127,19 @@ class Index:
             with self._transaction() as connection:
                 connection.execute(_NEXT)
                 connection.execute(f"UPDATE job SET note = ?, revision = {_REVISION} WHERE id = ?", (note, job_id))
+
+        self._healed(write)
+
+    def set_marks(self, marks: Mapping[str, JobMarks]) -> None:
+        """Keep tags and archived of jobs by their ids, all or none; see the NOTE at `set_note`."""
+        rows = [(json.dumps(each.tags, ensure_ascii=False), each.is_archived, job_id) for job_id, each in marks.items()]
+
+        def write() -> None:
+            with self._transaction() as connection:
+                connection.execute(_NEXT)
+                connection.executemany(
+                    f"UPDATE job SET tags = ?, is_archived = ?, revision = {_REVISION} WHERE id = ?", rows
+                )
 
         self._healed(write)
 
@@ -212,6 +226,11 @@ def _job_of(row: sqlite3.Row) -> Job:
     try:
         values = {name: row[name] for name in _COLUMNS}
         documents = {name: json.loads(row[name]) for name in _JSON_COLUMNS}
-        return Job(**{**values, **documents, "state": JobState(row["state"])})
-    except (ValueError, IndexError) as error:
+        own = {
+            "state": JobState(row["state"]),
+            "tags": tuple(documents["tags"]),
+            "is_archived": bool(row["is_archived"]),
+        }
+        return Job(**{**values, **documents, **own})
+    except (ValueError, IndexError, TypeError) as error:
         raise damage(f"row {row[0]!r}: {error}") from error

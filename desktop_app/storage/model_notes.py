@@ -11,12 +11,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from desktop_app.domain.job import tidy_tags
 from desktop_app.domain.value import Value
 from desktop_app.durable_file import write_synced
 from desktop_app.errors import StorageError
 from desktop_app.paths import make_private_dir
 
-LONGEST_TAG = 40
 LONGEST_NOTE = 4000
 
 
@@ -63,8 +63,7 @@ class ModelNotes:
         Raises:
             StorageError: they cannot be written.
         """
-        tidy = dict.fromkeys(" ".join(tag.split())[:LONGEST_TAG] for tag in tags)
-        kept = ModelNote(tags=tuple(tag for tag in tidy if tag), note=note.strip()[:LONGEST_NOTE])
+        kept = ModelNote(tags=tidy_tags(tags), note=note.strip()[:LONGEST_NOTE])
         notes = {**self.notes, path: kept}
         if kept == ModelNote():
             del notes[path]

@@ -12,7 +12,7 @@ from nicegui import events, run, ui
 
 from desktop_app import paths
 from desktop_app.domain.event import Succeeded
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobMarks, JobState
 from desktop_app.errors import AppError
 from desktop_app.job_folder import JobFolder
 from desktop_app.jobs import submit
@@ -35,6 +35,7 @@ from .widgets.export_dialog import EXPORT_HINT, can_be_exported, export_model
 from .widgets.figure import Figure, figure_row
 from .widgets.hint import hint
 from .widgets.job_dot import job_dot
+from .widgets.tag_field import tag_field
 from .window_state import WindowState
 from .wording import duration_text, when_text
 
@@ -71,7 +72,7 @@ class JobDetail:
             return
         if job.id != self.job_id:
             self._feed = EventFeed(JobFolder(paths.jobs_dir() / job.id))
-        drawn = (job.id, job.state, job.result, job.message)
+        drawn = (job.id, job.state, job.result, job.message, job.is_archived)
         self._job = job
         if drawn != self._drawn:
             self._drawn = drawn
@@ -111,7 +112,7 @@ class JobDetail:
                 self._draw_result(job)
             self._checks = ui.column().classes("w-full gap-1")
             self._draw_settings(job)
-            self._draw_note(job)
+            self._draw_words(job)
             self._log = LogView("h-[220px] shrink-0")
         if self._feed is not None:
             self._draw_buttons(job, self._feed)
@@ -121,6 +122,9 @@ class JobDetail:
             with ui.row().classes("w-full items-center no-wrap"):
                 hint(ui.label(job.name).classes("t-lead truncate").props("role=heading aria-level=2"), job.id)
                 ui.space()
+                if job.state.is_terminal:
+                    icon, name = ("o_unarchive", "Bring back") if job.is_archived else ("o_archive", "Archive")
+                    icon_button(icon, name, lambda: self._archive(job)).mark("archive")
                 icon_button("o_open_in_full", "Show in Jobs", self._open_in_jobs)
                 icon_button("o_close", "Close the details", self._on_close)
             with ui.row().classes("items-center gap-2 c-2 no-wrap w-full"):
@@ -161,7 +165,16 @@ class JobDetail:
                 with ui.expansion(f"{len(usual)} at their default").classes("w-full quiet-expansion"):
                     draw_facts(usual)
 
-    def _draw_note(self, job: Job) -> None:
+    def _draw_words(self, job: Job) -> None:
+        async def save_tags(event: events.ValueChangeEventArguments) -> None:
+            marks = JobMarks(tags=tuple(map(str, event.value or ())), is_archived=job.is_archived)
+            await self._try(submit.set_marks, job.id, marks)
+
+        known = {tag for other in self._state.jobs for tag in other.tags}
+        with ui.column().classes("w-full gap-1"):
+            ui.label("Tags").classes("t-lead")
+            tag_field(job.tags, sorted(known, key=str.lower)).mark("job-tags").on_value_change(save_tags)
+
         async def save(event: events.ValueChangeEventArguments) -> None:
             await self._try(submit.set_note, job.id, str(event.value or "")[:_NOTE_CHARS])
 
@@ -220,6 +233,11 @@ class JobDetail:
     async def _bundle(self, job: Job) -> None:
         with self._pane:
             await make_bundle(self._state, job.model, job)
+
+    async def _archive(self, job: Job) -> None:
+        await self._try(submit.archive, [self._state.job(job.id) or job], not job.is_archived)
+        self._on_close()  # it is no longer among the rows
+        await self._state.look_at_jobs()
 
     async def _delete(self, job: Job) -> None:
         with self._pane:

@@ -40,14 +40,23 @@ _ORDER = list(JobState)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs to show: all words of `text` occur, and state and kind are among those chosen (none: any)."""
+    """Which jobs to show: all words of `text` occur, and state, kind and tag are among those chosen (none: any).
+
+    Archived jobs are shown alone, and only if asked for.
+    """
 
     text: str = ""
     states: frozenset[JobState] = frozenset()
     kinds: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    is_archived: bool = False
 
     def accepts(self, job: Job) -> bool:
         """Whether the job is shown."""
+        if job.is_archived is not self.is_archived:
+            return False
+        if self.tags and not self.tags.intersection(job.tags):
+            return False
         if self.states and job.state not in self.states:
             return False
         if self.kinds and job.kind not in self.kinds:
@@ -55,9 +64,7 @@ class JobFilter:
         words = self.text.lower().split()
         if not words:
             return True
-        searched = (
-            f"{job.name}\n{job.model}\n{job.data}\n{method_text(job)}\n{job.id}\n{job.message}\n{job.note}".lower()
-        )
+        searched = f"{job.words}\n{method_text(job).lower()}"
         return all(word in searched for word in words)
 
 

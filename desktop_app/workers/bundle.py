@@ -37,7 +37,7 @@ from .preflight import check_space
 from .provenance import headers_fingerprint, provenance
 from .reporter import Reporter
 
-_RUN_FILES = ("events.jsonl", "machine.jsonl", "console.log", "note.txt", "outcome.json")
+_RUN_FILES = ("events.jsonl", "machine.jsonl", "console.log", "note.txt", "marks.json", "outcome.json")
 _TOO_LARGE = "Leave the files as a folder, not as a zip; or take a disk formatted as exFAT, NTFS or ext4."
 _README = """A bundle of Whetstone {version}: {name}
 

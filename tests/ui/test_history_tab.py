@@ -11,6 +11,7 @@ from nicegui.testing import User
 
 from desktop_app import paths
 from desktop_app.domain.job import Job, JobState
+from desktop_app.job_folder import JobFolder
 from desktop_app.jobs.findings import findings_of
 from desktop_app.os_lock import OsLock
 from desktop_app.ui.tabs import history_tab
@@ -46,7 +47,8 @@ def names(user: User) -> list[str]:
 
 
 def search(user: User, text: str) -> None:
-    next(iter(user.find(ui.input).elements)).set_value(text)
+    fields = user.find(ui.input).elements
+    next(field for field in fields if field.props.get("aria-label") == "Search the history").set_value(text)
 
 
 async def test_all_jobs_newest_first(user: User, state: WindowState, jobs: dict[str, Job]) -> None:
@@ -73,8 +75,7 @@ async def test_filter_by_text_and_chips(user: User, state: WindowState, jobs: di
     search(user, "pilot")  # a word of the user's own note
     assert names(user) == ["support-qwen-r16"]
     search(user, "")
-    chip = next(chip for chip in user.find(ui.chip).elements if shown_text(chip).startswith("Failed"))
-    chip.selected = True
+    chip_of(user, "Failed").selected = True
     assert set(names(user)) == {job.name for job in jobs.values() if job.state is JobState.FAILED}
     search(user, "no such word")
     await user.should_see("No job fits the filter.")
@@ -124,6 +125,35 @@ async def test_a_note_is_kept(user: User, state: WindowState, jobs: dict[str, Jo
     next(iter(user.find(ui.textarea).elements)).set_value("Works on the old laptop.")
     await until(lambda: (kept := state.index.job(job.id)) is not None and kept.note == "Works on the old laptop.")
     assert (paths.jobs_dir() / job.id / "note.txt").read_text(encoding="utf-8") == "Works on the old laptop."
+
+
+async def test_tags_find_a_job_and_archive_hides_it_until_asked_for(
+    user: User, state: WindowState, jobs: dict[str, Job]
+) -> None:
+    job = jobs["demo"]
+    await opened(user, state, job)
+    next(iter(user.find(marker="job-tags").elements)).value = ["  old   laptop ", "pilot", "pilot"]
+    await until(lambda: (kept := state.index.job(job.id)) is not None and kept.tags == ("old laptop", "pilot"))
+    assert JobFolder(paths.jobs_dir() / job.id).read_marks().tags == ("old laptop", "pilot")
+    await state.look_at_jobs()
+    search(user, "laptop")
+    assert names(user) == ["demo"]
+    search(user, "")
+    chip_of(user, "pilot").selected = True
+    assert names(user) == ["demo"]
+    user.find(marker="archive").click()
+    await user.should_see("No job fits the filter.", retries=PATIENT)
+    user.find(kind=ui.button, content="Show all").click()
+    assert len(names(user)) == len(jobs) - 1
+    chip_of(user, "Archived").selected = True
+    assert names(user) == ["demo"]
+    user.find(ui.table).trigger("rowClick", [{}, {"id": job.id}, None])
+    user.find(marker="archive").click()
+    await until(lambda: len(names(user)) == len(jobs))
+
+
+def chip_of(user: User, text: str) -> ui.chip:
+    return next(chip for chip in user.find(ui.chip).elements if shown_text(chip).startswith(text))
 
 
 async def test_deleting_names_the_size_and_removes_the_files(

@@ -83,10 +83,10 @@ class HistoryTab:
 
     def _show_jobs(self) -> None:
         jobs = self.state.jobs
+        self.bar.count(jobs)
         shown = [job for job in jobs if self.bar.filter.accepts(job)]
         count = f"{len(jobs):,} {'job' if len(jobs) == 1 else 'jobs'}"
         self.title.note.set_text("" if not jobs else count if len(shown) == len(jobs) else f"{len(shown):,} of {count}")
-        self.bar.count(jobs)
         self.bar.show_search(bool(jobs))
         chosen = self._chosen()
         self.table.show(shown, *((chosen.id, "model") if chosen is not None else ("", "")))

@@ -91,8 +91,8 @@ class JobsTab:
         chosen = self._chosen(jobs)
         if chosen is not None and chosen not in jobs:
             jobs = [*jobs, chosen]
-        shown = [job for job in jobs if self.bar.filter.accepts(job)]
         self.bar.count(jobs)
+        shown = [job for job in jobs if self.bar.filter.accepts(job)]
         self.bar.show_search(bool(jobs))
         self.title.note.set_text(_counts_text(jobs))
         self.table.show(shown, chosen.id if chosen is not None else "")

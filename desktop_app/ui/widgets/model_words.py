@@ -7,6 +7,8 @@ from nicegui import ui
 from desktop_app.errors import AppError
 from desktop_app.storage.model_notes import ModelNote
 
+from .tag_field import tag_field
+
 
 def draw_words(note: ModelNote, all_tags: list[str], save: Callable[[tuple[str, ...], str], object]) -> None:
     """Draw the two fields; `save` gets tags and note after each change and may raise an AppError."""
@@ -19,10 +21,7 @@ def draw_words(note: ModelNote, all_tags: list[str], save: Callable[[tuple[str, 
 
     with ui.column().classes("w-full gap-1"):
         ui.label("Tags").classes("c-3")
-        tags = ui.select(list(dict.fromkeys([*note.tags, *all_tags])), value=list(note.tags), multiple=True)
-        tags.props("use-input use-chips new-value-mode=add-unique hide-dropdown-icon input-debounce=0")
-        tags.classes("w-full tags").mark("model-tags").props["aria-label"] = "Tags"
-        tags.on_value_change(keep)
+        tags = tag_field(note.tags, all_tags).mark("model-tags").on_value_change(keep)
     with ui.column().classes("w-full gap-1"):
         ui.label("Note").classes("c-3")
         words = ui.textarea(value=note.note, on_change=keep).props("outlined dense autogrow debounce=600")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from desktop_app.domain.job import JobState
+from desktop_app.domain.job import JobMarks, JobState
 from desktop_app.job_folder import JobFolder, Outcome
 from desktop_app.jobs.row import queued_row, row_from_folder
 
@@ -17,7 +17,9 @@ def write_events(folder: JobFolder, *events: dict[str, Any]) -> None:
 
 def test_a_waiting_job_is_described_by_its_spec(folder: JobFolder) -> None:
     folder.write_note("mine")
+    folder.write_marks(JobMarks(tags=("pilot",), is_archived=True))
     row = row_from_folder(folder)
+    assert row.marks == JobMarks(tags=("pilot",), is_archived=True)
     assert (row.kind, row.name, row.method, row.state, row.note) == (
         "finetune", "tiny-lora", "lora", JobState.QUEUED, "mine",
     )  # fmt: skip

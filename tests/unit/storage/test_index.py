@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobMarks, JobState
 from desktop_app.errors import StorageError
 from desktop_app.storage import schema
 from desktop_app.storage.index import Index
@@ -53,6 +53,16 @@ def test_an_update_leaves_the_users_note(index: Index) -> None:
     assert row is not None and (row.note, row.state) == ("keep 'this'; DROP TABLE job", JobState.RUNNING)
 
 
+def test_an_update_leaves_the_users_marks(index: Index) -> None:
+    index.put(job("a"), job("b", tags=("ü, 'x'",)))
+    seen = index.changes().revision
+    index.set_marks({"a": JobMarks(tags=("pilot", "for Anna"), is_archived=True), "gone": JobMarks()})
+    assert [row.id for row in index.changes(seen).jobs] == ["a"]
+    index.put(job("a", state=JobState.RUNNING))
+    rows = {row.id: (row.tags, row.is_archived) for row in index.jobs()}
+    assert rows == {"a": (("pilot", "for Anna"), True), "b": (("ü, 'x'",), False)}
+
+
 def test_a_reader_is_told_only_what_changed(index: Index) -> None:
     index.put(job("a"), job("b", created=2.0))
     first = index.changes()
@@ -91,6 +101,7 @@ def test_rows_of_an_older_version_are_told_too(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 1")
         old = job("a")
         values = {**asdict(old), "spec": "{}", "summary": "{}", "state": "queued"}
+        del values["tags"], values["is_archived"]  # they came later
         connection.execute(
             f"INSERT INTO job ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
         )
@@ -198,7 +209,7 @@ def test_a_migration_is_whole_or_not_at_all_after_a_backup(
     assert [row.id for row in Index(index.file).jobs()] == ["a"]
     assert "colour" in connection.execute(columns).fetchone()[0]
     connection.close()
-    backup = sqlite3.connect(index.file.with_name("history.sqlite3.before-format-3"))
+    backup = sqlite3.connect(index.file.with_name("history.sqlite3.before-format-4"))
     assert backup.execute("SELECT id FROM job").fetchall() == [("a",)]
     backup.close()
 

@@ -52,6 +52,16 @@ def test_a_filter_wants_all_words_wherever_they_stand() -> None:
     assert not JobFilter(kinds=frozenset({"quantize"})).accepts(told)
 
 
+def test_tags_are_searched_and_filtered_and_what_is_archived_is_shown_alone() -> None:
+    tagged = replace(PLAIN, tags=("Pilot", "for Anna"))
+    assert JobFilter(text="anna notes").accepts(tagged) and not JobFilter(text="anna").accepts(PLAIN)
+    assert JobFilter(tags=frozenset({"Pilot", "other"})).accepts(tagged)
+    assert not JobFilter(tags=frozenset({"other"})).accepts(tagged)
+    away = replace(tagged, is_archived=True)
+    assert not JobFilter(text="anna").accepts(away)
+    assert JobFilter(text="anna", is_archived=True).accepts(away) and not JobFilter(is_archived=True).accepts(tagged)
+
+
 def test_unknown_values_come_last_in_both_directions() -> None:
     jobs = [job(1, loss=None), job(2, loss=0.5), job(3, loss=2.0)]
     assert [j.id for j in in_order(jobs, "loss", False)] == ["job-2", "job-3", "job-1"]
