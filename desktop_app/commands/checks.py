@@ -19,6 +19,7 @@ Summary = Mapping[str, Any]
 LEAST_LOSS_DROP = 0.20
 LEAST_DROP_AFRESH = 0.20
 LEAST_ADAPTER_KL = 0.05
+LEAST_NF4_KL = 1e-4  # an unquantized copy lies some 1e-6 from its original, kept in 16 bits as that is
 MOST_NF4_KL = 0.1
 MOST_NF4_SIZE = 0.5  # the embeddings, which stay in 16 bits, are a large part of so small a model
 LEAST_KNOWN_WORDS = 0.90
@@ -89,8 +90,8 @@ def quantized_checks(source: Path, folder: Path, compared: Summary) -> list[Chec
         Check(
             name="NF4: divergence from the original (KL)",
             value=f"{kl:.4g}",
-            bound=f"above 0, below {MOST_NF4_KL}",
-            is_passed=0 < kl < MOST_NF4_KL,
+            bound=f"above {LEAST_NF4_KL}, below {MOST_NF4_KL}",
+            is_passed=LEAST_NF4_KL < kl < MOST_NF4_KL,
         ),
     ]
 

@@ -29,6 +29,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serve(Hub(repos={"owner/lamb": files})) as running:
         monkeypatch.setenv("HF_ENDPOINT", running.url)
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", running.url)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # as workers set it, and its tests
         yield running
 
 

@@ -195,7 +195,7 @@ def test_a_disk_that_fills_up_ends_in_words_and_keeps_the_last_checkpoint(small_
 
     when(lambda: (job.checkpoints_dir / "step-2").exists(), fill)
     ran = Ran(job, run_worker(job.path))
-    assert (ran.code, ran.last.kind, ran.last.error) == (2, "failed", "storage"), ran.last
+    assert (ran.code, ran.last.kind, ran.last.error) == (2, "failed", "disk_full"), ran.last
     from desktop_app.result_folder import manifest_problems
 
     assert manifest_problems(job.checkpoints_dir / "step-2") == []

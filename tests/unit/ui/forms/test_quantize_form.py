@@ -27,7 +27,7 @@ def test_an_untouched_form_quantizes_twice_as_the_authors_advise() -> None:
     ("facts", "sentence"),
     [
         ({"quantization": "nf4"}, "tiny is quantized already (nf4); choose the original model."),
-        ({"kind": "adapter"}, "tiny is an adapter; only whole models can be quantized."),
+        ({"kind": "adapter"}, "tiny is an adapter whose base model is not known; export it as a whole model first."),
         ({"kind": "gguf"}, "tiny is a GGUF file, which is quantized already."),
         ({"problem": "tiny has no config.json."}, "tiny has no config.json."),
     ],
