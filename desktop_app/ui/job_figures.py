@@ -37,6 +37,8 @@ _LABELS = {
     "bytes_per_s": "Bytes per second",
     "peak_bytes": "Peak memory, measured",
     "planned_bytes": "Peak memory, estimated",
+    "planned_seconds": "Time, by earlier runs",
+    "measured_seconds": "Time, measured",
     "operations_per_token": "Operations per token",
     "peak": "Peak memory",
     "dtype": "Number format",
@@ -183,8 +185,8 @@ def summary_figures(summary: dict[str, Any]) -> tuple[list[Fact], list[Fact]]:
     What is empty is left out; a figure of a later version counts among the others.
     """
     known = {name: value for name, value in summary.items() if value not in (None, "")}
-    main = [Fact(label(name), _value_text(name, known[name])) for name in _MAIN_FIGURES if name in known]
-    return main, [Fact(label(name), _value_text(name, known[name])) for name in known if name not in _MAIN_FIGURES]
+    main = [Fact(label(name), figure_text(name, known[name])) for name in _MAIN_FIGURES if name in known]
+    return main, [Fact(label(name), figure_text(name, known[name])) for name in known if name not in _MAIN_FIGURES]
 
 
 def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
@@ -199,9 +201,8 @@ def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
         about = (field.description or "") if field is not None else ""
         default = field.get_default(call_default_factory=True) if field is not None else None
         is_usual = field is not None and not field.is_required() and _plain(default) == _plain(value)
-        is_path = name in _PATHS and isinstance(value, str)
-        text = PurePath(value.replace("\\", "/")).name or value if is_path else _setting_text(value)
-        (usual if is_usual else changed).append(Fact(label(name), text, value if is_path else "", about))
+        whole = value if name in _PATHS and isinstance(value, str) else ""
+        (usual if is_usual else changed).append(Fact(label(name), setting_text(name, value), whole, about))
     return changed, usual
 
 
@@ -233,7 +234,14 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _setting_text(value: Any) -> str:
+def setting_text(name: str, value: Any) -> str:
+    """Say a setting's value; a path by its last name."""
+    if name in _PATHS and isinstance(value, str):
+        return PurePath(value.replace("\\", "/")).name or value
+    return _plain_text(value)
+
+
+def _plain_text(value: Any) -> str:
     match value:
         case None:
             return "–"
@@ -251,9 +259,10 @@ def _setting_text(value: Any) -> str:
             return str(value) or "–"
 
 
-def _value_text(name: str, value: Any) -> str:
+def figure_text(name: str, value: Any) -> str:
+    """Say a measured value in the unit that its name ends with."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return _setting_text(value)
+        return _plain_text(value)
     for suffix, say in _UNITS:
         if name.endswith(suffix) and not name.endswith("per_s"):
             return say(value)

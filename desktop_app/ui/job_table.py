@@ -59,7 +59,8 @@ class Column:
 class JobTable:
     """Rows of jobs, in `order` until the user sorts them, else the newest first.
 
-    `add_curves` may fill the `curve` of the rows that are shown.
+    `add_curves` may fill the `curve` of the rows that are shown. With `on_check` each row has a box; `checked` holds
+    the ids of the ticked ones, also of those that a filter hides.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class JobTable:
         classes: str = "",
         add_curves: Callable[[list[dict[str, Any]], list[Job]], None] | None = None,
         order: Callable[[list[Job]], list[Job]] | None = None,
+        on_check: Callable[[], object] | None = None,
     ) -> None:
         self._columns = columns
         self._jobs: list[Job] = []
@@ -87,6 +89,15 @@ class JobTable:
         self.table.on("virtualScroll", self._load_more, ["to"])
         self.table.on("rowClick", lambda event: on_choose(event.args[1]["id"]), [[], ["id"], None])
         self._on_choose = on_choose
+        self.checked: dict[str, None] = {}  # in the order in which they were ticked
+        self._on_check = on_check
+        if on_check is not None:
+            self.table.selection = "multiple"
+            self.table.on_select(lambda event: self._check(event.selection))
+            self.table.add_slot("header-selection", '<span class="sr-only">Ticked</span>')
+            self.table.props("color=primary")
+            self.table.props(":table-row-class-fn=\"row => row.chosen ? 'chosen' : ''\"")
+            self.table.on("keydown.space.prevent", self._toggle, [])
         self.table.props("tabindex=0").props["aria-label"] = "Jobs; the arrow keys choose one"
         self.table.on("keydown.up.prevent", lambda: self._step(-1), [])
         self.table.on("keydown.down.prevent", lambda: self._step(1), [])
@@ -104,14 +115,35 @@ class JobTable:
         now_s = time.time()
         shown = self._in_order()[: self._count]
         rows = [job_row(job, now_s) for job in shown]
+        if self._on_check is not None:
+            rows = [{**row, "chosen": row["id"] == self._chosen} for row in rows]
         if self._add_curves is not None:
             self._add_curves(rows, shown)
         if rows != self.table.rows or self.table.pagination.get("rowsNumber") != len(self._jobs):
             self.table.rows = rows
             self._set_pagination()
-        selected = [row for row in rows if row["id"] == self._chosen]
+        marked = {self._chosen} if self._on_check is None else set(self.checked)
+        selected = [row for row in rows if row["id"] in marked]
         if selected != self.table.selected:
             self.table.selected = selected
+
+    def uncheck(self) -> None:
+        """Tick no row."""
+        self.checked.clear()
+        self.draw()
+
+    def _check(self, ticked: list[dict[str, Any]]) -> None:
+        shown, ids = {row["id"] for row in self.table.rows}, [row["id"] for row in ticked]
+        kept = [job_id for job_id in self.checked if job_id not in shown or job_id in ids]
+        self.checked = dict.fromkeys([*kept, *ids])
+        if self._on_check is not None:
+            self._on_check()
+
+    def _toggle(self) -> None:
+        if self._chosen:
+            ids = [row["id"] for row in self.table.rows if (row["id"] in self.checked) != (row["id"] == self._chosen)]
+            self._check([row for row in self.table.rows if row["id"] in ids])
+            self.draw()
 
     def _step(self, by: int) -> None:
         ids = [row["id"] for row in self.table.rows]

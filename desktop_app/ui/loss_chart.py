@@ -167,7 +167,7 @@ class LossChart:
     def _draw_chart(self) -> ui.echart:
         axis: dict[str, Any] = theme.AXIS
         labels = axis["axisLabel"]
-        numbers = {"splitNumber": 3, "axisLabel": {**labels, ":formatter": _SHORT_NUMBER}}
+        numbers = {"splitNumber": 3, "axisLabel": {**labels, ":formatter": SHORT_NUMBER}}
         ends = {"axisLabel": {**labels, "showMaxLabel": False}}
         return theme.chart(
             [
@@ -181,7 +181,7 @@ class LossChart:
 
 
 # ECharts writes "2" beside "2.2", and powers of an odd base with all their digits.
-_SHORT_NUMBER: str = "value => Math.abs(value) >= 1000 ? value.toPrecision(3) : String(Number(value.toPrecision(3)))"
+SHORT_NUMBER: str = "value => Math.abs(value) >= 1000 ? value.toPrecision(3) : String(Number(value.toPrecision(3)))"
 
 
 def legend(name: str, colour: str, style: str) -> None:

@@ -29,6 +29,14 @@ LIGHT = {
     "warn": "#8F5A00",
     "bad": "#B3261E",
     "bad-soft": "#FCEEEC",
+    "run-1": "#0E6A86",
+    "run-2": "#B4531B",
+    "run-3": "#6B4FB0",
+    "run-4": "#2A7A3F",
+    "run-5": "#B0357A",
+    "run-6": "#6E6A00",
+    "run-7": "#2F5FC4",
+    "run-8": "#51555B",
     "pop-shadow": "0 8px 24px rgb(0 0 0 / .14)",
 }
 DARK = {
@@ -51,6 +59,14 @@ DARK = {
     "warn": "#E0A84A",
     "bad": "#F2867C",
     "bad-soft": "#372422",
+    "run-1": "#63B9D6",
+    "run-2": "#E89A66",
+    "run-3": "#B79CF0",
+    "run-4": "#69BF7F",
+    "run-5": "#EE86BC",
+    "run-6": "#D0C452",
+    "run-7": "#86A6F5",
+    "run-8": "#B0B4BA",
     "pop-shadow": "0 8px 24px rgb(0 0 0 / .5)",
 }
 # Quasar's colour names become references, so both themes work without calling ui.colors again.
@@ -164,6 +180,9 @@ TABLES = """
   .q-table tbody td::before { display: none }
   .q-table tbody tr:hover { background: var(--hover) }
   .q-table tbody tr.selected { background: var(--accent-soft) }
+  .q-table tbody tr.chosen { background: var(--select) }
+  .q-table th.q-table--col-auto-width { width: 44px }
+  .q-table td.q-table--col-auto-width { padding-right: 0; text-overflow: clip }
   .q-table tbody td::after { display: none }
   .q-table th.sortable .q-table__sort-icon { font-size: 12px }
   .spark { width: 72px; height: 18px; display: block; fill: none; stroke: var(--accent); stroke-width: 1.5 }

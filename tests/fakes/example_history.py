@@ -187,8 +187,11 @@ def summary_of(run: Run) -> dict[str, Any]:
         share = 0.31 if run.method == "nf4" else 0.56
         return {"bytes_before": 3_087_467_144, "bytes_after": int(3_087_467_144 * share), "error": 0.0892 * share}
     return {
-        "train_loss": run.loss,
-        "eval_loss": round(run.loss + 0.038, 4),
+        "final_loss": run.loss,
+        "eval_loss_after": round(run.loss + 0.038, 4),
+        "tokens_per_s": 2310.0,
+        "planned_bytes": 5_420_000_000,
+        "peak_bytes": int(5_180_000_000 * (1 + run.loss / 40)),
         "adapter_bytes": 73_911_112,
         "steps": run.steps,
         **({"worse_rows": 31, "held_out_rows": 50, "trained_share": 0.08} if run.overfits else {}),

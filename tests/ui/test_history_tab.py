@@ -156,6 +156,47 @@ def chip_of(user: User, text: str) -> ui.chip:
     return next(chip for chip in user.find(ui.chip).elements if shown_text(chip).startswith(text))
 
 
+async def test_ticked_runs_are_compared(user: User, state: WindowState, jobs: dict[str, Job]) -> None:
+    await opened(user, state)
+    ids = [jobs[name].id for name in ("support-qwen-r16", "letters-german-v2")]
+    tick(user, ids[:1])
+    await user.should_see("1 ticked; tick 2 to 8")
+    assert not next(iter(user.find(marker="compare").elements)).enabled
+    search(user, "letters")  # the first stays ticked though it is out of sight
+    tick(user, ids[1:])
+    user.find(marker="compare").click()
+    await user.should_see("2 runs", retries=PATIENT)
+    await user.should_see("These runs differ in", retries=PATIENT)
+    compared = texts_below(user, "compared")
+    place = compared.index("Evaluation loss after")
+    assert compared[place + 1 : place + 4] == ["best", "1.236", "1.415"]
+    settings = texts_below(user, "settings")
+    assert settings[settings.index("Method") + 1 :][:2] == ["qlora", "lora"] and "Rank" not in settings
+    chart = next(iter(user.find(ui.echart).elements))
+    await until(lambda: len(chart.options["series"]) == 4)
+    assert [line["name"] for line in chart.options["series"]][:2] == [
+        "support-qwen-r16",
+        "support-qwen-r16, evaluation",
+    ]
+    next(iter(user.find(marker="all-settings").elements)).value = True
+    assert "Rank" in texts_below(user, "settings")
+    user.find(kind=ui.button, content="Back to History").click()
+    search(user, "")
+    user.find(marker="archive-ticked").click()
+    await until(lambda: len(names(user)) == len(jobs) - 2)
+    assert all((kept := state.index.job(job_id)) is not None and kept.is_archived for job_id in ids)
+
+
+def tick(user: User, ids: list[str]) -> None:
+    rows = [row for row in table(user).rows if row["id"] in ids]
+    user.find(ui.table).trigger("selection", {"added": True, "rows": rows, "keys": [row["id"] for row in rows]})
+
+
+def texts_below(user: User, marker: str) -> list[str]:
+    grid = next(iter(user.find(marker=marker).elements))
+    return [child.text for child in grid.descendants() if isinstance(child, ui.label)]
+
+
 async def test_deleting_names_the_size_and_removes_the_files(
     user: User, state: WindowState, jobs: dict[str, Job]
 ) -> None:
