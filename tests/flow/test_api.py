@@ -236,9 +236,13 @@ def test_curl_does_everything_that_the_window_does(script: Script, bench: Bench)
     assert events.startswith("id: ") and "event: started" in events and "event: end" in events
     bench.until_ended(job_id)
     assert curl(script, "-X", "PUT", "-d", json.dumps({"text": "the good one"}), f"/jobs/{job_id}/note") == ""
+    marks = json.dumps({"tags": [" pilot "], "is_archived": True})
+    assert curl(script, "-X", "PUT", "-d", marks, f"/jobs/{job_id}/marks") == ""
     for query, total in (
         ("text=GOOD+one", 1),
         ("text=nothing", 0),
+        ("text=pilot&tag=pilot&is_archived=true", 1),
+        ("is_archived=false", 0),
         ("kind=finetune&state=succeeded", 1),
         ("since=9e9", 0),
     ):
