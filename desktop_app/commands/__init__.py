@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     together.add_argument("--rdzv-endpoint", metavar="HOST:PORT", help="where they meet: an address of the first one")
     _command(commands, "jobs", "list all jobs, the newest first", _jobs)
     _job_argument(_command(commands, "show", "show one job: settings, progress, result", _show))
+    compared = _command(commands, "compare", "set jobs side by side: settings that differ, figures, the best", _compare)
+    compared.add_argument("jobs", nargs="+", metavar="JOB", help="two or more ids, or their beginnings")
     plan = _command(commands, "plan", "say how much memory and disk a job will need here; starts nothing", _plan)
     plan.add_argument(
         "spec", metavar="SPEC.json", help="the job's spec; paths in it are relative to the current folder"
@@ -204,6 +206,12 @@ def _show(arguments: argparse.Namespace) -> int:
     from .history import print_job
 
     return print_job(arguments.job, arguments.json)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from .compare import print_comparison
+
+    return print_comparison(arguments.jobs, arguments.json)
 
 
 def _act(arguments: argparse.Namespace) -> int:

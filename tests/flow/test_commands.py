@@ -148,6 +148,11 @@ def test_history_commands(bench: Bench) -> None:
     bench.until_state(other, JobState.RUNNING)
     assert "is asked to end" in program("cancel", other).stdout
     bench.until_ended(other)
+    said = json.loads(program("compare", job_id, other, "--json").stdout)
+    assert said["jobs"] == [job_id, other] and said["settings"] == [], "only their names differ"
+    assert job_id in program("compare", job_id, other).stdout
+    done = program("compare", job_id, job_id)
+    assert done.returncode == 2 and "1 job cannot be compared" in done.stderr
     assert program("delete", other).returncode == 0
     assert bench.row(other) is None
 
