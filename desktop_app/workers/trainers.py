@@ -179,7 +179,7 @@ def make_trainer(
         args=config_class(**options),
         train_dataset=rows,
         processing_class=tokenizer,
-        peft_config=lora_config(spec),
+        peft_config=lora_config(spec, model),
         callbacks=callbacks,
         **more,
     )

@@ -34,6 +34,7 @@ from .reporter import Reporter
 from .samples import Samples
 from .token_rows import TokenRows
 from .trainers import make_trainer
+from .training_arguments import leaves_experts_out
 from .training_voice import TrainingVoice
 
 Rows = TokenRows | AnswerRows
@@ -171,6 +172,8 @@ class Training:
         if not spec.is_adapter and spec.objective in ("dpo", "kto"):
             self._reporter.stage("Loading the reference model")
             measuring.reference = self.fresh_base()
+        if spec.is_adapter and leaves_experts_out(spec, self.model):
+            self._reporter.notice("The adapter is on the attention layers; the experts stay as they are.")
         aside = job.checkpoints_dir / ".aside"
         trainer = make_trainer(
             spec, self.model, self.tokenizer, rows.table(), aside, self._compute, [], measuring.reference

@@ -19,13 +19,23 @@ _OPTIMIZERS = {
     "adafactor": "adafactor",
 }
 _PISSA = "pissa_niter_16"
+_OF_EXPERTS = {"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3", "score"}
 
 
-def lora_config(spec: FinetuneSpec) -> LoraConfig | None:
+def leaves_experts_out(spec: FinetuneSpec, model: Any) -> bool:
+    """Whether the adapter of "all-linear" leaves out experts, which a model holds as one parameter for each layer.
+
+    peft would copy such a parameter in each step and takes no dropout there (0.21).
+    """
+    named = model.named_parameters()
+    return spec.target_modules == "all-linear" and any(".experts." in name and each.dim() == 3 for name, each in named)
+
+
+def lora_config(spec: FinetuneSpec, model: Any) -> LoraConfig | None:
     """Describe the adapter in peft's words; None where every weight is trained."""
     if not spec.is_adapter:
         return None
-    targets = spec.target_modules
+    targets = _outside_experts(model) if leaves_experts_out(spec, model) else spec.target_modules
     return LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,
@@ -37,6 +47,17 @@ def lora_config(spec: FinetuneSpec) -> LoraConfig | None:
         init_lora_weights=_PISSA if spec.method == "pissa" else True,
         task_type="SEQ_CLS" if spec.objective == "reward" else "CAUSAL_LM",
     )
+
+
+def _outside_experts(model: Any) -> list[str]:
+    """Name the linear layers, but for the output layer and what peft would take for an expert's."""
+    output = model.get_output_embeddings()
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not output
+    }
+    return sorted(linear - _OF_EXPERTS)
 
 
 def training_arguments(

@@ -17,7 +17,7 @@ SMALL = {
 
 
 def write_random_model(folder: Path, kind: str, dtype: str = "bfloat16", shard: str = "50GB", **sizes: Any) -> Path:
-    """Save a random model of this kind: llama, qwen3, gemma3, gpt2 or mixtral."""
+    """Save a random model of this kind: llama, qwen3, gemma3, gpt2, mixtral or qwen3_moe."""
     import torch
     import transformers
 
@@ -27,10 +27,13 @@ def write_random_model(folder: Path, kind: str, dtype: str = "bfloat16", shard: 
         "gemma3": ("Gemma3TextConfig", "Gemma3ForCausalLM"),
         "gpt2": ("GPT2Config", "GPT2LMHeadModel"),
         "mixtral": ("MixtralConfig", "MixtralForCausalLM"),
+        "qwen3_moe": ("Qwen3MoeConfig", "Qwen3MoeForCausalLM"),
     }[kind]
     fixed = {**SMALL, **({"head_dim": 32} if kind in ("qwen3", "gemma3") else {}), **sizes}
     if kind == "gpt2":
         fixed = {"vocab_size": 512, "n_embd": 128, "n_layer": 2, "n_head": 4, "bos_token_id": 1, "eos_token_id": 2}
+    if kind == "qwen3_moe":
+        fixed = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64, **fixed}
     if kind == "qwen3":
         fixed = {"tie_word_embeddings": True, **fixed}
     torch.manual_seed(7)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.workers.random_models import write_random_model
 from tests.workers.running import DEMO_MODEL, Ran, run_job, training
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -101,7 +102,8 @@ def test_a_pissa_start_computes_what_the_model_does_and_is_made_again_the_same()
         wanted = _base()(ids).logits
         for _ in range(2):
             set_seed(spec.seed)
-            model = get_peft_model(_base(), lora_config(spec)).eval()
+            base = _base()
+            model = get_peft_model(base, lora_config(spec, base)).eval()
             start = adapter_start(spec, model)
             assert start is not None
             starts.append(start)
@@ -180,3 +182,15 @@ def test_optimizers_and_schedules_are_those_that_were_asked_for(
     if options.get("scheduler") == "linear":
         assert rates[2] - rates[3] == pytest.approx(rates[3] - rates[4])
         assert any("embed_tokens" in key for key in load_file(ran.result / ADAPTER))
+
+
+@pytest.mark.parametrize(("kind", "method"), [("mixtral", "lora"), ("qwen3_moe", "qlora")])
+def test_a_mixture_of_experts_learns_in_its_attention_and_says_so(tmp_path: Path, kind: str, method: str) -> None:
+    from transformers import AutoTokenizer
+
+    folder = write_random_model(tmp_path / kind, kind, dtype="float32", vocab_size=4096)
+    AutoTokenizer.from_pretrained(DEMO_MODEL).save_pretrained(folder)
+    ran = run_job(tmp_path, **training(model=str(folder), method=method))
+    assert any("the experts stay as they are" in notice.text for notice in ran.of_kind("notice"))
+    names = load_file(ran.result / "adapter_model.safetensors").keys()
+    assert {name.split(".")[-3] for name in names} == {"q_proj", "k_proj", "v_proj", "o_proj"}
