@@ -23,7 +23,7 @@ async def test_preferences_are_saved_at_once_and_told(user: User, state: WindowS
     await sees(user, "No part of Whetstone uses the network.")
     choose(user, "offline", False)
     assert state.settings.offline is False
-    await sees(user, "Later versions will download a model only when you press Download.")
+    await sees(user, "The network is used only when you press Download, and only for that.")
     choose(user, "notifications", True)
     assert state.settings.notifications is True
 
