@@ -76,7 +76,6 @@ class WindowState:
         self.models = KnownModels(settings, inspect)
         self.scan = ModelScan(self.models, self.reader)
         self.files = KnownData(settings, self.reader, inspect)
-        self.files = KnownData(settings, self.reader)
         self.chat = ChatSession(chat or Chat(), Conversations(chats_dir()), self._name_of)
         self.finetune_form = FinetuneForm()
         self.quantize_form = QuantizeForm()

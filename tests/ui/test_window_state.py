@@ -7,6 +7,7 @@ from nicegui.testing import User
 
 from desktop_app.domain.job import JobState
 from desktop_app.errors import SpecError
+from desktop_app.services.client import Service
 from desktop_app.ui.window_state import MACHINE_SAMPLES, WindowState
 from tests.fakes.index_row import job
 
@@ -26,6 +27,12 @@ async def test_jobs_at_work_and_waiting_are_told_apart(user: User, state: Window
     await state.look_at_jobs()
     assert state.active_job == job(1, JobState.PAUSED)
     assert [waiting.id for waiting in state.queued_jobs] == [job(2).id, job(3).id]
+
+
+def test_rows_are_shown_by_another_service_than_the_one_that_reads_whole_files(state: WindowState) -> None:
+    reader = Service("inspect")  # starts nothing until it is asked
+    both = WindowState(state.settings, state.index, state.inspect, state.sensors, reader)
+    assert (both.files.inspector, both.files.quick) == (reader, state.inspect)
 
 
 def test_a_form_is_filled_with_a_spec(state: WindowState) -> None:
