@@ -29,6 +29,10 @@ def main() -> int:
         from desktop_app.workers.chat import run_chat
 
         return run_chat()
+    if role == "--service" and arguments[1] == "probe":  # likewise
+        from desktop_app.workers.probe import run_probe
+
+        return run_probe()
     if role == "--service":
         from desktop_app.services.run import run_service
 

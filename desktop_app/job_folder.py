@@ -4,6 +4,7 @@
     events.jsonl    what happened; appended by the worker only
     machine.jsonl   how busy the computer was meanwhile; appended by the worker only
     console.log     what was printed; console.old.log holds what came before, of a long output
+    estimate.json   how long it was expected to take when it was started, if anybody said
     process.json    who works on it; written by the supervisor
     outcome.json    how it ended; written by the supervisor, once
     note.txt        the user's own words about it
@@ -25,6 +26,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from .domain.estimate import Estimate
 from .domain.event import AnyEvent, parse_event
 from .domain.job import JobMarks, JobState
 from .domain.smaller_plan import SmallerPlan
@@ -147,6 +149,10 @@ class JobFolder:
         """What was changed of the spec; None if nothing was."""
         return _read_value(self.path / "plan.json", SmallerPlan)
 
+    def read_estimate(self) -> Estimate | None:
+        """How long it was expected to take when it was started; None if nobody said."""
+        return _read_value(self.path / "estimate.json", Estimate)
+
     def read_events(self, offset: int = 0) -> EventPage:
         """Read whole new lines of `events.jsonl` from byte `offset`; unknown kinds are left out.
 
@@ -229,8 +235,8 @@ class JobFolder:
         return _read_value(self.path / "outcome.json", Outcome)
 
 
-def create_job_folder(jobs: Path, job_id: str, spec: JobSpec) -> JobFolder:
-    """Make a job folder that appears complete or not at all.
+def create_job_folder(jobs: Path, job_id: str, spec: JobSpec, estimate: Estimate | None = None) -> JobFolder:
+    """Make a job folder that appears complete or not at all; `estimate` is kept to be compared with what it takes.
 
     Raises:
         StorageError: no space, read-only, or a job of this id exists.
@@ -239,6 +245,8 @@ def create_job_folder(jobs: Path, job_id: str, spec: JobSpec) -> JobFolder:
         jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = Path(tempfile.mkdtemp(prefix=".new-", dir=jobs))
         write_synced(aside / "spec.json", json.dumps(spec.model_dump(mode="json"), indent=2, allow_nan=False))
+        if estimate is not None:
+            write_synced(aside / "estimate.json", estimate.model_dump_json())
         move_into_place(aside, jobs / job_id)
         sync_dir(jobs)
     except OSError as error:

@@ -63,6 +63,11 @@ def supervisor_lock() -> Path:
     return data_dir() / "supervisor.lock"
 
 
+def probe_lock() -> Path:
+    """Locked by the operating system while a short measurement computes; no job is started beside it."""
+    return data_dir() / "probe.lock"
+
+
 def window_lock() -> Path:
     """Locked by the operating system while a window is open."""
     return data_dir() / "window.lock"

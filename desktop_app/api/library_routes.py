@@ -3,7 +3,6 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel
@@ -13,14 +12,17 @@ from desktop_app.domain.bundle_spec import BundlePart
 from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import Layout
+from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.domain.spec import ComputingSpec, JobSpec
+from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import SpecError, StorageError
 from desktop_app.hardware.disk import free_bytes
 from desktop_app.jobs.submit import with_absolute_paths
-from desktop_app.memory_plan import MemoryPlan, memory_plan
+from desktop_app.memory_plan.job_plan import PlanReport
 from desktop_app.services.client import Service
+from desktop_app.services.planning import plan_report
 from desktop_app.settings import read_stored
+from desktop_app.storage.index import Index
 
 from .words_route import PROBLEMS, FileRoute, WordsRoute
 
@@ -102,19 +104,11 @@ class Library:
         found = self.inspect.call("data_report", _READ_LIMIT_S, data=data)
         return DataReport(**found)
 
-    def plan(self, spec: JobSpec = Body()) -> MemoryPlan:
-        """Say how much memory and disk a job will need here, and whether it fits; nothing is started."""
-        from desktop_app.domain.machine import MachineSample
-
-        if not isinstance(spec, ComputingSpec):
-            raise SpecError(
-                f"kind: a job of the kind {spec.kind!r} has no plan of its memory.",
-                "Plan a finetune, quantize or evaluate spec.",
-                "kind",
-            )
-        absolute: Any = with_absolute_paths(spec)
-        facts = self.show_model(absolute.model)
-        return memory_plan(absolute, facts, MachineSample(**self.sensors.call("sample", _READ_LIMIT_S)))
+    def plan(self, spec: JobSpec = Body()) -> PlanReport:
+        """Say how much memory, disk and time a job will need here, and with what it fits; nothing is started."""
+        sample = MachineSample(**self.sensors.call("sample", _READ_LIMIT_S))
+        jobs = Index(paths.index_file()).jobs() if paths.index_file().is_file() else []
+        return plan_report(with_absolute_paths(spec), self.inspect, sample, jobs)
 
 
 def upload_router() -> APIRouter:

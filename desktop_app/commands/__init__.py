@@ -74,9 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     _job_argument(_command(commands, "show", "show one job: settings, progress, result", _show))
     compared = _command(commands, "compare", "set jobs side by side: settings that differ, figures, the best", _compare)
     compared.add_argument("jobs", nargs="+", metavar="JOB", help="two or more ids, or their beginnings")
-    plan = _command(commands, "plan", "say how much memory and disk a job will need here; starts nothing", _plan)
-    plan.add_argument(
-        "spec", metavar="SPEC.json", help="the job's spec; paths in it are relative to the current folder"
+    _plan_arguments(
+        _command(commands, "plan", "say how much memory, disk and time a job will need; starts no job", _plan)
     )
     inspect = _command(commands, "inspect", "look at a model folder or a data file without loading it", _inspect)
     inspect.add_argument("path", metavar="PATH", help="a model folder, a GGUF file or a data file")
@@ -162,6 +161,15 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
 
+def _plan_arguments(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument(
+        "spec", metavar="SPEC.json", help="the job's spec; paths in it are relative to the current folder"
+    )
+    plan.add_argument(
+        "--probe", action="store_true", help="train a few steps first (about ten seconds) and take the time from them"
+    )
+
+
 def _chat_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="folder of a model or adapter, a GGUF file, or a job's id")
     parser.add_argument("--adapter", default="", metavar="FOLDER", help="an adapter of that model to answer with")
@@ -223,7 +231,7 @@ def _act(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> int:
     from .plan import print_plan
 
-    return print_plan(arguments.spec, arguments.json)
+    return print_plan(arguments.spec, arguments.json, arguments.probe)
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,8 @@ _LOWER_IS_BETTER = (
 _HIGHER_IS_BETTER = ("eval_accuracy_after", "top1_agreement", "accuracy", "tokens_per_s")
 _DATA_FIELDS = ("model", "data", "more_data", "evaluation_data", "held_out", "held_out_of", "overlay", "objective")
 _ON_DATA = ("final_loss", "eval_loss_after", "perplexity", "eval_accuracy_after")
-_ESTIMATED = ("planned_bytes", "peak_bytes", "seconds")  # they stand among the estimates
+# These stand among the estimates.
+_ESTIMATED = ("planned_bytes", "peak_bytes", "seconds", "planned_seconds", "planned_tokens_per_s", "planned_by")
 _NO_SETTING = ("name", "output")
 
 
@@ -83,13 +84,14 @@ def best_of(name: str, values: Sequence[Any]) -> frozenset[int]:
 def estimates_of(jobs: Sequence[Job], expected_s: Estimator) -> list[Line]:
     """Return memory in bytes and time in seconds, each as it was estimated and as it was measured.
 
-    `expected_s` says how long a job was expected to take. Only what at least one job has is returned.
+    A training keeps what was estimated for its steps; of others `expected_s` says how long they were expected to take.
+    Only what at least one job has is returned.
     """
     found: dict[str, tuple[Any, ...]] = {
         "planned_bytes": tuple(job.summary.get("planned_bytes") for job in jobs),
         "peak_bytes": tuple(job.summary.get("peak_bytes") for job in jobs),
-        "planned_seconds": tuple(expected_s(job) for job in jobs),
-        "measured_seconds": tuple(job.duration_s for job in jobs),
+        "planned_seconds": tuple(job.summary.get("planned_seconds") or expected_s(job) for job in jobs),
+        "measured_seconds": tuple(_measured_s(job) for job in jobs),
     }
     known = {name: values for name, values in found.items() if any(_is_number(value) for value in values)}
     return [Line(name=name, values=values, best=best_of(name, values)) for name, values in known.items()]
@@ -100,6 +102,11 @@ def differing_ground(jobs: Sequence[Job]) -> list[str]:
     if not any(name in job.summary for job in jobs for name in _ON_DATA):
         return []
     return [line.name for line in settings_of(jobs) if line.name in _DATA_FIELDS and line.differs]
+
+
+def _measured_s(job: Job) -> float | None:
+    """The time of what was estimated: the steps of a training that kept an estimate, else the whole job."""
+    return job.summary.get("seconds") if job.summary.get("planned_seconds") else job.duration_s
 
 
 def _setting(job: Job, name: str) -> Any:

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from desktop_app import paths, process
+from desktop_app.domain.estimate import Estimate
 from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, JobMarks, make_job_id, tidy_tags
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import move_into_place
@@ -42,9 +43,10 @@ _PATH_FIELDS = (
 )
 
 
-def submit(spec: JobSpec) -> str:
+def submit(spec: JobSpec, estimate: Estimate | None = None) -> str:
     """Hand in a job and make sure that it will be worked on; return its id.
 
+    `estimate` is what was expected of it, to be set beside what it takes.
     Relative paths in the spec are taken from the current folder.
 
     Raises:
@@ -57,7 +59,7 @@ def submit(spec: JobSpec) -> str:
     spec = with_own_folder(with_absolute_paths(spec))
     _check_paths(spec)
     Index(paths.index_file())  # refuses a newer or unwritable one, for which no supervisor would work
-    folder = create_job_folder(paths.jobs_dir(), make_job_id(spec, datetime.now()), spec)
+    folder = create_job_folder(paths.jobs_dir(), make_job_id(spec, datetime.now()), spec, estimate)
     ensure_supervisor()
     return folder.id
 

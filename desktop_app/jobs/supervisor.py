@@ -169,7 +169,7 @@ class Supervisor:
             if self._disk.hold_of(row.id) or self._rule_against(row):
                 continue
             is_fetching = row.kind in KINDS_THAT_GO_ON
-            if is_fetching not in at_work:
+            if is_fetching not in at_work and (is_fetching or not _is_measured()):
                 at_work.add(is_fetching)
                 del self._waiting[row.id]
                 self._guarded(self._folder(row.id), self._start)
@@ -222,6 +222,12 @@ class Supervisor:
 
     def _folder(self, job_id: str) -> JobFolder:
         return JobFolder(self._jobs / job_id)
+
+
+def _is_measured() -> bool:
+    """Whether a short measurement computes now, beside which a job would wrong it and could run out of memory."""
+    with OsLock(paths.probe_lock()) as lock:
+        return not lock.acquire()
 
 
 def unfinished_folders(jobs: Path) -> Iterator[JobFolder]:

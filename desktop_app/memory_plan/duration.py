@@ -1,23 +1,28 @@
 """How long a training will take: tokens over a rate, from the best that is known, always with an interval.
 
 A table by class of device is a guess; other models that were trained here tell better; earlier runs of the same kind
-on this computer are the best. Arithmetic alone: who asks brings the jobs and the count of tokens.
+on this computer better still, and a probe of these very settings is the best. Arithmetic alone: who asks brings jobs,
+probe and the count of tokens.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from desktop_app.domain.estimate import Estimate
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.probe import Probe
 
+from .experience import rate_correction
 from .training import trained_parameters
 
-RateSource = Literal["guess", "similar", "history"]
+RateSource = Literal["guess", "similar", "history", "probe"]
 # Operations per second that training reaches in 16 bits, in 10^12: about a third of what the maker says, by name of
 # the GPU. NVIDIA's data sheets: dense tensor operations with accumulation in fp32.
 _GPUS: tuple[tuple[str, float], ...] = (
@@ -34,7 +39,7 @@ _GPUS: tuple[tuple[str, float], ...] = (
 )
 _OTHER_GPU = 8.0
 _CPU_CORE = 0.02  # one core, fp32
-_SPREAD: dict[RateSource, float] = {"guess": 2.5, "similar": 1.6, "history": 1.1}
+_SPREAD: dict[RateSource, float] = {"guess": 2.5, "similar": 1.6, "history": 1.1, "probe": 1.1}
 # Jobs with the same values here take about the same time for a token.
 _SAME = ("method", "batch_size", "activation_checkpointing", "device", "precision", "packing", "objective")
 _MOST_RUNS = 8
@@ -42,6 +47,7 @@ _WORDS: dict[RateSource, str] = {
     "guess": "a guess by the class of the device",
     "similar": "from other models that were trained here",
     "history": "from earlier runs of this kind here",
+    "probe": "measured here a moment ago",
 }
 
 
@@ -57,27 +63,63 @@ class Duration:
     formula: str
 
     @property
+    def estimate(self) -> Estimate:
+        """What is kept with a job that is started now."""
+        return Estimate(
+            seconds=self.seconds,
+            least_s=self.least_s,
+            most_s=self.most_s,
+            tokens_per_s=self.tokens_per_s,
+            source=self.source,
+        )
+
+    @property
     def words(self) -> str:
         """Say where the rate comes from."""
         return _WORDS[self.source]
 
 
 def duration(
-    spec: FinetuneSpec, facts: ModelFacts, sample: MachineSample, tokens: float, jobs: Sequence[Job] = ()
+    spec: FinetuneSpec,
+    facts: ModelFacts,
+    sample: MachineSample,
+    tokens: float,
+    jobs: Sequence[Job] = (),
+    probe: Probe | None = None,
 ) -> Duration | None:
-    """Expect the time of a training that reads `tokens` tokens in all; `jobs` are this computer's, newest first."""
+    """Expect the time of a training that reads `tokens` tokens in all.
+
+    `jobs` are this computer's, newest first; `probe` was made with these settings.
+    """
     if tokens <= 0 or not facts.parameters:
         return None
-    rate, source, spread = _rate(spec, facts, sample, jobs)
-    seconds = tokens / rate
+    source: RateSource
+    if probe is not None:
+        rate, source = probe.tokens_per_s, "probe"
+        least, most = probe.least_tokens_per_s, probe.most_tokens_per_s
+    else:
+        rate, source, spread = _rate(spec, facts, sample, jobs)
+        least, most = rate / spread, rate * spread
+    factor = rate_correction(source, jobs)
+    rate, least, most = rate * factor, least * factor, most * factor
+    learned = "" if factor == 1.0 else f", × {factor:.2f} as such estimates turned out here"
     return Duration(
-        seconds=seconds,
-        least_s=seconds / spread,
-        most_s=seconds * spread,
+        seconds=tokens / rate,
+        least_s=tokens / most,
+        most_s=tokens / least,
         tokens_per_s=rate,
         source=source,
-        formula=f"{tokens:,.0f} tokens ÷ {rate:,.0f} tokens per second, {_WORDS[source]}",
+        formula=f"{tokens:,.0f} tokens ÷ {rate:,.0f} tokens per second, {_WORDS[source]}{learned}",
     )
+
+
+def step_count(spec: FinetuneSpec, rows: int) -> int:
+    """Say about how many steps a training over `rows` rows takes, those that are kept aside among them."""
+    if spec.max_steps:
+        return spec.max_steps
+    aside = 0 if spec.evaluation_data else round(rows * spec.held_out)
+    per_epoch = math.ceil(max(1, rows - aside) / spec.effective_batch)
+    return max(1, math.ceil(per_epoch * spec.epochs))
 
 
 def operations_per_token(spec: FinetuneSpec, facts: ModelFacts) -> float:

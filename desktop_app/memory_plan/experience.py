@@ -12,6 +12,7 @@ _MOST_RUNS = 10
 _FEWEST_OTHERS = 3
 # A correction beyond this is no correction: the plan counted something else than what ran.
 _LEAST, _MOST = 0.9, 1.5
+_SLOWEST, _FASTEST = 0.4, 2.5
 
 
 def correction(spec: FinetuneSpec, jobs: Sequence[Job]) -> float:
@@ -26,6 +27,21 @@ def correction(spec: FinetuneSpec, jobs: Sequence[Job]) -> float:
     ][:_MOST_RUNS]
     found = same or ([ratio for _, ratio in known][:_MOST_RUNS] if len(known) >= _FEWEST_OTHERS else [])
     return min(_MOST, max(_LEAST, median(found))) if found else 1.0
+
+
+def rate_correction(source: str, jobs: Sequence[Job]) -> float:
+    """Return by how much faster trainings were than estimates from this source said; 1 where none was kept."""
+    found = [share for job in jobs if (share := _rate_share(job, source))][:_MOST_RUNS]
+    return min(_FASTEST, max(_SLOWEST, median(found))) if found else 1.0
+
+
+def _rate_share(job: Job, source: str) -> float:
+    planned, measured = job.summary.get("planned_tokens_per_s"), job.summary.get("tokens_per_s")
+    if job.state is not JobState.SUCCEEDED or job.summary.get("planned_by") != source:
+        return 0.0
+    if not isinstance(planned, int | float) or not isinstance(measured, int | float) or planned <= 0:
+        return 0.0
+    return max(0.0, measured / planned)
 
 
 def measured_share(job: Job) -> float:

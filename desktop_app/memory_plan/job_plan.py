@@ -1,16 +1,19 @@
 """The whole plan of a job, the same for window and terminal: memory, disk, time, the change with which it fits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from desktop_app.domain.data_report import TokenStatistics
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import AnySpec
 
 from . import MemoryPlan, memory_plan
+from .disk import DiskRoom
 from .duration import Duration, duration
 from .experience import correction
 from .fitting import Fitting, fitted
@@ -18,12 +21,13 @@ from .fitting import Fitting, fitted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known beside spec and model: the computer, its jobs (newest first), and of a training its data."""
+    """What is known beside spec and model: computer, jobs (newest first), of a training its data and a probe."""
 
     sample: MachineSample
     jobs: Sequence[Job] = ()
     statistics: TokenStatistics | None = None
     steps: int | None = None
+    probe: Probe | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,29 @@ class JobPlan:
     fitting: Fitting | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReport(MemoryPlan):
+    """A whole plan in plain values: memory and disk, `volumes` that are written to, time, settings that make it fit.
+
+    `time` is None where `time_problem` or nobody says why it is not known; `probe` what was measured for this plan.
+    """
+
+    volumes: tuple[DiskRoom, ...] = ()
+    time: Duration | None = None
+    time_problem: str = ""
+    fits_with: dict[str, Any] | None = None
+    probe: Probe | None = None
+
+    @classmethod
+    def of(
+        cls, plan: JobPlan, rooms: tuple[DiskRoom, ...], time_problem: str = "", probe: Probe | None = None
+    ) -> "PlanReport":
+        """Put together what was planned."""
+        memory = {each.name: getattr(plan.memory, each.name) for each in fields(plan.memory)}
+        fits_with = None if plan.fitting is None else plan.fitting.changes
+        return cls(**memory, volumes=rooms, time=plan.time, time_problem=time_problem, fits_with=fits_with, probe=probe)
+
+
 def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:
     """Plan a job for `facts`, the model that `spec` names."""
     if not isinstance(spec, FinetuneSpec):
@@ -44,7 +71,7 @@ def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:
     memory = memory_plan(spec, facts, known.sample, factor)
     return JobPlan(
         memory=memory,
-        time=duration(spec, facts, known.sample, _tokens(spec, known), known.jobs),
+        time=duration(spec, facts, known.sample, _tokens(spec, known), known.jobs, known.probe),
         fitting=None if memory.verdict == "fits" else fitted(spec, facts, known.sample, factor),
     )
 

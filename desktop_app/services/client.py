@@ -37,6 +37,7 @@ _DOING = {
     "repo_files": "Asking the hub",
     "load_model": "Loading the model",
     "answer": "The answer",
+    "probe": "The measurement",
     "has_token": "Asking the keyring",
     "save_token": "Keeping the token",
 }
@@ -51,8 +52,14 @@ class CallCancelled(ServiceError):
     """Somebody in this program no longer wants the answer."""
 
 
+class ServiceDied(ServiceError):
+    """The helper ended in the middle of a call; `exit_code` as `process.exit_code` says it, None if unknown."""
+
+    exit_code: int | None = None
+
+
 class Service:
-    """One helper process by its name: 'inspect', 'sensors', 'chat' or 'hub', the only one with the network.
+    """One helper process by its name: 'inspect', 'sensors', 'chat', 'probe' or 'hub', which alone has the network.
 
     Calls from several threads wait for each other.
     """
@@ -174,11 +181,13 @@ class Service:
         else:
             self._watch_for_idleness(max(left_s, 1.0))
 
-    def _death(self, helper: "_Helper", doing: str) -> ServiceError:
+    def _death(self, helper: "_Helper", doing: str) -> ServiceDied:
         code = helper.exit_code()
         self.close()
         why = _WHY_IT_DIES.get(self._name, "")
-        return ServiceError(f"{doing} ended without an answer (exit code {code}).", f"{why}{self._log} may say more.")
+        death = ServiceDied(f"{doing} ended without an answer (exit code {code}).", f"{why}{self._log} may say more.")
+        death.exit_code = code
+        return death
 
     @property
     def _log(self) -> str:

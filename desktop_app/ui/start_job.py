@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nicegui import run
 
+from desktop_app.domain.estimate import Estimate
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import KINDS_THAT_GO_ON, job_name
 from desktop_app.domain.quantize_spec import QuantizeSpec
@@ -17,8 +18,10 @@ from .window_state import WindowState
 from .wording import duration_text
 
 
-async def start_job(state: WindowState, spec: FinetuneSpec | QuantizeSpec) -> str:
+async def start_job(state: WindowState, spec: FinetuneSpec | QuantizeSpec, estimate: Estimate | None = None) -> str:
     """Submit a spec in a thread and return the job's id; without an `output` the folder of the settings is taken.
+
+    `estimate` is what the window said about its time; a measurement that goes on is ended.
 
     Raises:
         AppError: what is wrong with the spec or the storage; nothing was started then.
@@ -28,7 +31,8 @@ async def start_job(state: WindowState, spec: FinetuneSpec | QuantizeSpec) -> st
         # The time makes it unique, also among jobs that wait and have not made their folder yet.
         name = f"{job_name(spec)}-{datetime.now():%Y%m%d-%H%M%S}"
         spec = spec.model_copy(update={"output": str(Path(folder) / portable_name(name))})
-    return await run.io_bound(submit, spec)
+    state.probe.stop()  # the job comes first
+    return await run.io_bound(submit, spec, estimate)
 
 
 def when_it_starts(state: WindowState, plan: MemoryPlan | None) -> str:

@@ -22,6 +22,7 @@ from desktop_app.hardware.notification import notify, play_sound
 from desktop_app.paths import chats_dir
 from desktop_app.services.chat import Chat
 from desktop_app.services.client import Service
+from desktop_app.services.probe import Prober
 from desktop_app.settings import Settings
 from desktop_app.storage.conversations import Conversations
 from desktop_app.storage.index import Index
@@ -33,6 +34,7 @@ from .job_ending import ending
 from .known_data import KnownData
 from .known_models import KnownModels
 from .model_scan import ModelScan
+from .probe_run import ProbeRun
 
 JOBS_INTERVAL_S = 0.5
 MACHINE_INTERVAL_S = 1.0
@@ -66,6 +68,7 @@ class WindowState:
         reader: Service | None = None,
         hub: Service | None = None,
         chat: Chat | None = None,
+        prober: Prober | None = None,
     ) -> None:
         self.settings = settings
         self.index = index
@@ -77,6 +80,7 @@ class WindowState:
         self.scan = ModelScan(self.models, self.reader)
         self.files = KnownData(settings, self.reader, inspect)
         self.chat = ChatSession(chat or Chat(), Conversations(chats_dir()), self._name_of)
+        self.probe = ProbeRun(prober or Prober(), lambda: self.jobs, self.chat.chat.give_way)
         self.finetune_form = FinetuneForm()
         self.quantize_form = QuantizeForm()
         self.tab = "models"
@@ -109,6 +113,7 @@ class WindowState:
         """End the helpers, so that no thread that waits for one keeps the program from ending."""
         for service in (self.inspect, self.sensors, self.reader, self.hub):
             service.close()
+        self.probe.stop()
         self.chat.chat.free()
 
     @property
@@ -178,6 +183,8 @@ class WindowState:
         if not isinstance(answer, AppError):
             self.jobs = answer
         self.models.follow(self.jobs)
+        if any(job.kind not in KINDS_THAT_GO_ON for job in self.queued_jobs):
+            self.probe.stop()  # the job comes first
         self.jobs_changed.emit()
         if _starts_to_compute(before, self.jobs):
             await run.io_bound(self.chat.chat.give_way)  # the job needs the memory

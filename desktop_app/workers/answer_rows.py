@@ -43,9 +43,14 @@ class AnswerRows:
         return (self[row] for row in range(len(self)))
 
     @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row, of all its parts."""
+        return [sum(len(value) for value in row.values() if not isinstance(value, bool)) for row in self._rows]
+
+    @property
     def token_count(self) -> int:
         """Tokens of all parts of all rows."""
-        return sum(len(value) for row in self._rows for value in row.values() if not isinstance(value, bool))
+        return sum(self.lengths)
 
     def fingerprint(self) -> str:
         """Hash the rows: the same rows in the same order give the same."""
@@ -59,15 +64,16 @@ class AnswerRows:
     def split(self, held_out: float, seed: int) -> tuple["AnswerRows", "AnswerRows"]:
         """Set a share of the rows aside, by a seeded draw, as TokenRows does."""
         train, aside = drawn_aside(self._sources or [0] * len(self), held_out, seed)
-        return self._picked(train), self._picked(aside)
+        return self.picked(train), self.picked(aside)
 
     def shuffled(self, seed: int) -> "AnswerRows":
         """Return the rows in another order, for a trainer that keeps the order it is given."""
         order = list(range(len(self)))
         random.Random(seed).shuffle(order)
-        return self._picked(order)
+        return self.picked(order)
 
-    def _picked(self, rows: Sequence[int]) -> "AnswerRows":
+    def picked(self, rows: Sequence[int]) -> "AnswerRows":
+        """Return some of the rows, in this order."""
         found = AnswerRows([], [self._sources[row] for row in rows] if self._sources else ())
         found._rows = [self._rows[row] for row in rows]
         return found

@@ -107,12 +107,12 @@ def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Pre
     max_length = min(spec.max_length, facts.context_length or spec.max_length)
     if max_length < spec.max_length:
         reporter.notice(f"Examples are cut at {max_length:,} tokens, the most this model can read.")
-    found = _tokenized(examples, tokenization, max_length, spec, reporter)
+    found = tokenized_rows(examples, tokenization, max_length, spec, reporter)
     train: Rows
     held_out: Rows
     if spec.evaluation_data:
         own = choice.model_copy(update={"paths": (spec.evaluation_data,), "overlay": "", "max_rows": None})
-        train, held_out = found.rows, _tokenized(examples_of(own), tokenization, max_length, spec, reporter).rows
+        train, held_out = found.rows, tokenized_rows(examples_of(own), tokenization, max_length, spec, reporter).rows
     else:
         train, held_out = found.rows.split(spec.held_out, spec.seed if spec.split_seed is None else spec.split_seed)
     if spec.objective == "kto" and isinstance(train, AnswerRows):
@@ -126,9 +126,15 @@ def _prepared(spec: FinetuneSpec, facts: ModelFacts, reporter: Reporter) -> _Pre
     )
 
 
-def _tokenized(
+def tokenized_rows(
     examples: Examples, tokenization: Tokenization, max_length: int, spec: FinetuneSpec, reporter: Reporter
 ) -> Tokenized | ComparedAnswers:
+    """Turn examples into what the spec's objective learns from, and tell what was left out.
+
+    Raises:
+        DataError: no row is left, or the file cannot be read.
+        ModelError: the tokenizer makes tokens that the model does not know.
+    """
     options: dict[str, Any] = {"stop_at_bad": spec.bad_rows == "stop", "look": reporter.heed_cancel}
     found: Tokenized | ComparedAnswers
     if spec.objective == "sft":
@@ -148,7 +154,7 @@ def _trained(
         if reporter.is_terminated:
             raise SystemExit(128 + 15)  # without a last event: interrupted, to be run again
         raise CancelledByUser  # told to stop before there was anything to keep
-    return _saved(spec, prepared, session, outcome, reporter, result)
+    return _saved(spec, prepared, session, outcome, job, reporter, result)
 
 
 def _session(spec: FinetuneSpec, prepared: _Prepared, job: JobFolder, reporter: Reporter) -> tuple[Any, Any]:
@@ -162,7 +168,13 @@ def _session(spec: FinetuneSpec, prepared: _Prepared, job: JobFolder, reporter: 
 
 
 def _saved(
-    spec: FinetuneSpec, prepared: _Prepared, session: Any, outcome: Any, reporter: Reporter, result: ResultFolder
+    spec: FinetuneSpec,
+    prepared: _Prepared,
+    session: Any,
+    outcome: Any,
+    job: JobFolder,
+    reporter: Reporter,
+    result: ResultFolder,
 ) -> Finished:
     from .training_result import merged, verified, written
 
@@ -170,7 +182,7 @@ def _saved(
     template = prepared.tokenization.template.source
     trained = written(result.part, spec, session, template, prepared.some_row)
     session.release()
-    summary = _summary(prepared, outcome, result.part) | _planned(spec, prepared, outcome)
+    summary = _summary(prepared, outcome, result.part) | _planned(spec, prepared, outcome, job)
     if spec.merge:
         reporter.stage("Merging the adapter into the model")
         summary |= merged(result.part, spec, session, template, prepared.some_row, prepared.held_out)
@@ -186,15 +198,26 @@ def _saved(
     return Finished(result=final, summary=summary, checks=checks, stopped_early=outcome.has_stopped_early)
 
 
-def _planned(spec: FinetuneSpec, prepared: _Prepared, outcome: Any) -> Summary:
+def _planned(spec: FinetuneSpec, prepared: _Prepared, outcome: Any, job: JobFolder) -> Summary:
     """What the plan said about this very training, to stand beside what was measured and to correct the next plan."""
     is_cpu = str(outcome.summary.get("device", "")).startswith("CPU")
     longest = max((len(row.get("input_ids", ())) for row in prepared.train), default=0)
     asked = as_long_as_its_rows(spec.model_copy(update={"device": "cpu" if is_cpu else "cuda"}), longest)
     plan = memory_plan(asked, prepared.facts, MachineSample(time=0, cpu=0, memory_total=0, memory_used=0))
+    estimate = job.read_estimate()
+    said: Summary = (
+        {}
+        if estimate is None
+        else {
+            "planned_seconds": estimate.seconds,
+            "planned_tokens_per_s": estimate.tokens_per_s,
+            "planned_by": estimate.source,
+        }
+    )
     return {
         "planned_bytes": sum(term.bytes for term in plan.terms if term.name not in NOT_MEASURED),
         "operations_per_token": round(operations_per_token(spec, prepared.facts)),
+        **said,
     }
 
 

@@ -43,6 +43,11 @@ class TokenRows:
         return (self[row] for row in range(len(self)))
 
     @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [int(length) for length in np.diff(self.starts)]
+
+    @property
     def token_count(self) -> int:
         """Tokens of all rows."""
         return len(self.ids)
@@ -72,9 +77,10 @@ class TokenRows:
         tell no more.
         """
         train, aside = drawn_aside(self._sources or [0] * len(self), held_out, seed)
-        return (self._chosen(train), self._chosen(aside)) if aside else (self, TokenRows([]))
+        return (self.picked(train), self.picked(aside)) if aside else (self, TokenRows([]))
 
-    def _chosen(self, rows: Sequence[int]) -> "TokenRows":
+    def picked(self, rows: Sequence[int]) -> "TokenRows":
+        """Return some of the rows, in this order."""
         sources = [self._sources[row] for row in rows] if self._sources else ()
         return TokenRows([self._part(row) for row in rows], sources)
 

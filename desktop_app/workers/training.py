@@ -68,6 +68,7 @@ class Training:
         self._dtype = self._compute if spec.is_adapter else torch.float32
         self._quantization: Any = None
         self._trainer: Any = None
+        self._reference: Any = None
         self._ranks = Ranks.of_environment()
         self.model: Any = None
         self.tokenizer: Any = None
@@ -102,6 +103,20 @@ class Training:
             is_scorer=self._spec.objective == "reward",
         )
 
+    def attach(self, rows: Rows, aside: Path, *callbacks: Any) -> Any:
+        """Attach what is trained to the model, and return trl's trainer, which writes nowhere but into `aside`."""
+        spec = self._spec
+        if not spec.is_adapter and spec.objective in ("dpo", "kto"):
+            self._reporter.stage("Loading the reference model")
+            self._reference = self.fresh_base()
+        if spec.is_adapter and leaves_experts_out(spec, self.model):
+            self._reporter.notice("The adapter is on the attention layers; the experts stay as they are.")
+        self._trainer = make_trainer(
+            spec, self.model, self.tokenizer, rows.table(), aside, self._compute, [*callbacks], self._reference
+        )
+        self.model = self._trainer.model
+        return self._trainer
+
     def train(
         self, rows: Rows, held_out: Rows, job: JobFolder, data_fingerprint: str, tokenization: Tokenization
     ) -> Outcome:
@@ -114,8 +129,9 @@ class Training:
         spec, reporter = self._spec, self._reporter
         measuring = HeldOut(spec, held_out, reporter.heed_cancel)
         samples = Samples(spec, tokenization, self.tokenizer, reporter)
-        trainer, aside = self._make_trainer(rows, job, measuring)
-        self._trainer, self.model = trainer, trainer.model
+        aside = job.checkpoints_dir / ".aside"
+        trainer = self.attach(rows, aside)
+        measuring.reference = self._reference
         self.start = adapter_start(spec, self.model)
         checkpoints = Checkpoints(
             job,
@@ -162,23 +178,10 @@ class Training:
 
     def release(self) -> None:
         """Give the memory of the trained model back."""
-        self._trainer = self.model = None
+        self._trainer = self._reference = self.model = None
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _make_trainer(self, rows: Rows, job: JobFolder, measuring: HeldOut) -> tuple[Any, Path]:
-        spec = self._spec
-        if not spec.is_adapter and spec.objective in ("dpo", "kto"):
-            self._reporter.stage("Loading the reference model")
-            measuring.reference = self.fresh_base()
-        if spec.is_adapter and leaves_experts_out(spec, self.model):
-            self._reporter.notice("The adapter is on the attention layers; the experts stay as they are.")
-        aside = job.checkpoints_dir / ".aside"
-        trainer = make_trainer(
-            spec, self.model, self.tokenizer, rows.table(), aside, self._compute, [], measuring.reference
-        )
-        return trainer, aside
 
     def _check_packing(self) -> None:
         """Look whether this model keeps packed examples apart, and pack nothing if it does not."""

@@ -1,6 +1,7 @@
 """The fine-tuning tab: from a choice to a job folder, errors while typing, the plan, what the model reads."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from nicegui import ui
@@ -8,12 +9,18 @@ from nicegui.testing import User
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import parse_spec_text
+from desktop_app.errors import MemoryShortage
 from desktop_app.paths import jobs_dir
+from desktop_app.services.client import Service
+from desktop_app.services.probe import Prober
 from desktop_app.ui.forms.finetune_form import demo_spec
+from desktop_app.ui.probe_run import ProbeRun
 from desktop_app.ui.widgets.save_spec import opened_preset
 from desktop_app.ui.window_state import WindowState
-from tests.ui.patience import until
+from tests.fakes.fake_service import FakeService
+from tests.ui.patience import PATIENT, until
 from tests.ui.tab_bench import FAKE_WORKER, choose, make_chats, make_model, open_tab, sees
 
 
@@ -90,6 +97,34 @@ async def test_what_does_not_fit_is_made_to_fit_on_a_click(user: User, chosen: W
     spec = chosen.finetune_form.draft()
     assert spec is not None and spec.batch_size < 4096
     assert spec.effective_batch == 4096 * FinetuneSpec(model="m", data="d").gradient_accumulation
+
+
+async def test_a_measurement_is_made_on_a_click_and_tells_what_it_found(user: User, chosen: WindowState) -> None:
+    found = Probe(
+        tokens_per_s=2310, least_tokens_per_s=2000, most_tokens_per_s=2500, peak_bytes=2**30, longest=64, rows_read=19,
+        steps=7, seconds=8.2, device="CPU (1 threads)",
+    )  # fmt: skip
+    asked: list[dict[str, Any]] = []
+
+    def answer(spec: dict[str, Any], progress: Any) -> dict[str, Any]:
+        asked.append(spec)
+        if spec["max_length"] == 512:
+            raise MemoryShortage("The computer's memory (RAM) is full.", "Choose a smaller batch_size.")
+        return found.model_dump()
+
+    chosen.probe = ProbeRun(Prober(cast(Service, FakeService(probe=answer))), lambda: chosen.jobs, lambda: None)
+    await chosen.look_at_machine()
+    await open_tab(user, chosen, "finetune")
+    await sees(user, "It fits")
+    user.find(marker="probe").click()
+    await sees(user, "Measured here: 2,310 tokens/s, 1.0 GB at its fullest")
+    assert asked[0]["model"] == chosen.model
+    user.find(marker="epochs").clear().type("2")
+    await sees(user, "Measured here: 2,310 tokens/s")
+    user.find(marker="max_length").clear().type("512")
+    await user.should_not_see("Measured here", retries=PATIENT)
+    user.find(marker="probe").click()
+    await sees(user, "memory (RAM) is full. Choose a smaller batch_size.", marker="probe-problem")
 
 
 async def test_the_tokens_of_a_row_are_shown_with_the_trained_ones(user: User, chosen: WindowState) -> None:

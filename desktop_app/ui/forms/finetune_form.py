@@ -1,6 +1,5 @@
 """The fine-tuning form: what is trained, on what, how, and which fields stand in which group."""
 
-import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.preset import Preset, preset_values, usual_learning_rate
 from desktop_app.domain.training_limits import method_refusal, optimizer_refusal
+from desktop_app.memory_plan.duration import step_count
 from desktop_app.paths import demo_data, demo_model
 
 from .form import Form
@@ -187,11 +187,7 @@ class FinetuneForm(Form[FinetuneSpec]):
         in_file = (
             self.report.rows if self.report.complete else self.report.extra.get("estimated_rows", self.report.rows)
         )
-        rows = min(in_file, spec.max_rows or in_file)
-        trained = max(1, rows - round(rows * spec.held_out))
-        per_epoch = math.ceil(trained / spec.effective_batch)
-        steps = max(1, math.ceil(per_epoch * spec.epochs))
-        return min(steps, spec.max_steps or steps)
+        return step_count(spec, min(in_file, spec.max_rows or in_file))
 
     def _model_problem(self) -> str:
         facts = self.facts

@@ -13,6 +13,7 @@ from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job
 from desktop_app.domain.preset import PRESETS, Preset
+from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.domain.training_limits import objective_note
 from desktop_app.errors import AppError
@@ -87,7 +88,7 @@ class _FinetuneTab:
                 self.banner = BannerPlace()
                 self._draw_sentence()
                 with ui.column().classes("w-full max-w-[620px] gap-3 rule-t pt-4") as self.plan_box:
-                    self.plan = PlanPane(self._take_start)
+                    self.plan = PlanPane(self._take_start, self.state.probe)
                     self._draw_figures()
                 self.earlier = ui.column().classes("w-full gap-0")
             TokenPreview(self.state, self.form)
@@ -188,10 +189,12 @@ class _FinetuneTab:
         tokens, counted = state.files.counted.get(state.data, (None, None))
         is_of_model = tokens is not None and tokens.model == state.model
         statistics = counted.statistics if is_of_model and isinstance(counted, DataReport) else None
-        known = None
+        known, draft = None, self.form.draft()
         if sample is not None:
-            known = Known(sample=sample, jobs=self._runs(), statistics=statistics, steps=self.form.steps())
-        self.plan.look(self.form.draft(), self.form.facts, known)
+            found = None if draft is None else state.probe.of(draft)
+            probe = found if isinstance(found, Probe) else None
+            known = Known(sample=sample, jobs=self._runs(), statistics=statistics, steps=self.form.steps(), probe=probe)
+        self.plan.look(draft, self.form.facts, known)
         self.start_with.look(self.form, sample, statistics)
         self._show_figures()
         self._show_earlier()
@@ -228,7 +231,7 @@ class _FinetuneTab:
         self.steps.show("–" if steps is None else f"{about}{steps:,}")
         draft = self.form.draft()
         before = None if draft is None or not steps else expected_s(draft.model_dump(), self._earlier or (), steps)
-        if before and (expected is None or expected.source != "history"):
+        if before and (expected is None or expected.source in ("guess", "similar")):
             self.time.show(f"≈ {duration_text(before)}", "as before")
         elif expected is None:
             self.time.show("–", "known once the rows are counted")
@@ -260,7 +263,8 @@ class _FinetuneTab:
 
     async def _start(self) -> None:
         try:
-            job_id = await start_job(self.state, self.form.to_spec())
+            time = self.plan.whole.time if self.plan.whole else None
+            job_id = await start_job(self.state, self.form.to_spec(), time.estimate if time else None)
         except AppError as error:
             self.banner.show(error)
             return

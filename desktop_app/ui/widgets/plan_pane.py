@@ -15,11 +15,13 @@ from desktop_app.errors import AppError
 from desktop_app.memory_plan import MemoryPlan, amount_text
 from desktop_app.memory_plan.fitting import Fitting
 from desktop_app.memory_plan.job_plan import JobPlan, Known, job_plan
+from desktop_app.ui.probe_run import ProbeRun
 
 from .button import button
 from .disk_line import DiskLine
 from .finetune_fields import WORDS
 from .memory_meter import memory_meter
+from .probe_line import ProbeLine
 
 _STEP_BYTES = 64 * 2**20  # smaller changes of the free memory are not worth a redraw
 _NAMES = {
@@ -39,13 +41,16 @@ class PlanPane:
     `on_changes` takes over the settings with which it fits, when the user accepts them.
     """
 
-    def __init__(self, on_changes: Callable[[dict[str, Any]], object] | None = None) -> None:
+    def __init__(
+        self, on_changes: Callable[[dict[str, Any]], object] | None = None, probe: ProbeRun | None = None
+    ) -> None:
         self.whole: JobPlan | None = None
         self._on_changes = on_changes
         self._shown: tuple[object, ...] | None = None
         with ui.column().classes("w-full gap-3") as self._place:
             self._drawn = ui.column().classes("w-full gap-3")
             self._disk = DiskLine()
+            self._probe = None if probe is None else ProbeLine(probe)
         self._place.set_visibility(False)
 
     @property
@@ -56,6 +61,8 @@ class PlanPane:
     def look(self, spec: ComputingSpec | None, facts: ModelFacts | None, known: Known | None) -> None:
         """Plan anew if the job, the model, its data or the free memory has changed; arithmetic only, in a few ms."""
         is_ready = spec is not None and facts is not None and not facts.problem and known is not None
+        if self._probe is not None:
+            self._probe.look(spec if isinstance(spec, FinetuneSpec) and is_ready else None)
         key = (spec, facts, *_changing(known)) if is_ready and known is not None else None
         if key == self._shown:
             return
@@ -111,4 +118,4 @@ def _draw_notice(spec: FinetuneSpec, facts: ModelFacts) -> None:
 def _changing(known: Known) -> tuple[object, ...]:
     sample = known.sample
     used = (sample.memory_used // _STEP_BYTES, *(gpu.memory_used // _STEP_BYTES for gpu in sample.gpus))
-    return (*used, known.statistics, known.steps, tuple((job.id, job.state) for job in known.jobs))
+    return (*used, known.statistics, known.steps, known.probe, tuple((job.id, job.state) for job in known.jobs))

@@ -56,6 +56,9 @@ def test_estimates_stand_beside_what_was_measured() -> None:
     assert {line.name: set(line.best) for line in found if line.best} == {"measured_seconds": {0}}
     assert lines["planned_bytes"] == (2_200, None) and lines["peak_bytes"] == (2_000, 2_000)
     assert lines["planned_seconds"] == (55.0, None) and lines["measured_seconds"] == (60.0, 120.0)
+    kept = replace(FIRST, summary={"planned_seconds": 20.0, "seconds": 25.0})
+    lines = {line.name: line.values for line in estimates_of([kept], _expected)}
+    assert (lines["planned_seconds"], lines["measured_seconds"]) == ((20.0,), (25.0,)), "of its steps, as it was kept"
     waiting = replace(FIRST, started=None, ended=None, summary={})
     assert estimates_of([waiting], lambda job: None) == []
 

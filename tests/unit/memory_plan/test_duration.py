@@ -6,8 +6,9 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
-from desktop_app.memory_plan.duration import duration, operations_per_token
-from desktop_app.memory_plan.experience import correction
+from desktop_app.domain.probe import Probe, probed_settings
+from desktop_app.memory_plan.duration import duration, operations_per_token, step_count
+from desktop_app.memory_plan.experience import correction, rate_correction
 
 SPEC = FinetuneSpec(model="/m", data="/d", device="cpu", threads=1)
 FACTS = ModelFacts(path="/m", name="m", parameters=1_000_000_000, shape=ModelShape(hidden_size=2048, layers=16))
@@ -68,3 +69,37 @@ def test_a_run_corrects_the_next_of_its_kind_and_three_others_correct_any() -> N
     assert correction(SPEC, [*two, _job(other, planned_bytes=100, peak_bytes=110)]) == 1.1
     assert correction(SPEC, [_job(planned_bytes=1000, peak_bytes=300)]) == 0.9, "less only by a little"
     assert correction(SPEC, [_job(planned_bytes=0, peak_bytes=300), _job(peak_bytes=5)]) == 1.0
+
+
+def test_a_probe_of_these_settings_is_believed_before_all_else() -> None:
+    probe = Probe(
+        tokens_per_s=40, least_tokens_per_s=20, most_tokens_per_s=50, peak_bytes=1, longest=9, rows_read=3, steps=5,
+        seconds=8, device="CPU",
+    )  # fmt: skip
+    found = duration(SPEC, FACTS, LAPTOP, 1000, [_job(tokens_per_s=80.0)], probe)
+    assert found is not None and found.source == "probe" and "measured here" in found.words
+    assert (found.least_s, found.seconds, found.most_s) == (20, 25, 50)
+    assert found.estimate.tokens_per_s == 40 and found.estimate.source == "probe"
+
+
+def test_a_probe_speaks_for_other_epochs_and_not_for_other_lengths() -> None:
+    same = SPEC.model_copy(update={"epochs": 9, "learning_rate": 1e-3, "name": "x", "held_out": 0.2, "output": "/o"})
+    assert probed_settings(same) == probed_settings(SPEC)
+    for change in ({"max_length": 99}, {"batch_size": 8}, {"method": "full"}, {"rank": 3}, {"data": "/e"}):
+        assert probed_settings(SPEC.model_copy(update=change)) != probed_settings(SPEC)
+
+
+def test_how_estimates_turned_out_corrects_the_next_of_the_same_source() -> None:
+    other = SPEC.model_copy(update={"model": "/other"})
+    operations = operations_per_token(SPEC, FACTS)
+    kept = {"tokens_per_s": 30.0, "operations_per_token": operations, "planned_tokens_per_s": 60.0}
+    before = duration(SPEC, FACTS, LAPTOP, 1000, [_job(other, **kept, planned_by="guess")])
+    after = duration(SPEC, FACTS, LAPTOP, 1000, [_job(other, **kept, planned_by="similar")])
+    assert before is not None and after is not None and before.source == after.source == "similar"
+    assert after.tokens_per_s == before.tokens_per_s / 2 and "× 0.50" in after.formula
+    assert rate_correction("similar", [_job(planned_by="similar", planned_tokens_per_s=1.0, tokens_per_s=900.0)]) == 2.5
+
+
+def test_steps_count_epochs_unless_a_number_is_given() -> None:
+    assert step_count(SPEC.model_copy(update={"epochs": 2.0, "held_out": 0.1}), 100) == 24
+    assert step_count(SPEC.model_copy(update={"max_steps": 500}), 10) == 500
