@@ -13,6 +13,7 @@ from .bring_in_spec import BringInSpec
 from .bundle_spec import OpenBundleSpec
 from .download_spec import DownloadSpec
 from .export_spec import ExportSpec
+from .quantize_method import METHODS
 from .spec import JobSpec
 from .value import Value
 
@@ -123,6 +124,21 @@ def subject_of(spec: JobSpec) -> str:
     if isinstance(spec, OpenBundleSpec):
         return spec.bundle
     return spec.repo if isinstance(spec, DownloadSpec) else spec.model
+
+
+def models_of(job: Job) -> dict[str, str]:
+    """Return the models that a job's result holds: folder -> name. Asks no disk; empty without a result.
+
+    Several copies lie in subfolders named after their methods, a merged model beside its adapter's files.
+    """
+    if not job.result:
+        return {}
+    result, further = Path(job.result), job.spec.get("further_methods")
+    if job.kind == "quantize" and further:
+        methods = [job.spec.get("method", ""), *further]
+        return {str(result / each): f"{job.name}, {METHODS[each].title}" for each in methods if each in METHODS}
+    merged = {str(result / "merged"): f"{job.name}, merged"} if "merged_bytes" in job.summary else {}
+    return {job.result: job.name, **merged}
 
 
 def job_name(spec: JobSpec) -> str:

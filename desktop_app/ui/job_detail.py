@@ -12,7 +12,7 @@ from nicegui import events, run, ui
 
 from desktop_app import paths
 from desktop_app.domain.event import Succeeded
-from desktop_app.domain.job import Job, JobMarks, JobState
+from desktop_app.domain.job import Job, JobMarks, JobState, models_of
 from desktop_app.errors import AppError
 from desktop_app.job_folder import JobFolder
 from desktop_app.jobs import submit
@@ -228,7 +228,7 @@ class JobDetail:
 
     async def _export(self, job: Job) -> None:
         with self._pane:
-            await export_model(self._state, job.result)
+            await export_model(self._state, models_of(job))
 
     async def _bundle(self, job: Job) -> None:
         with self._pane:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from nicegui import run, ui
 
 from desktop_app import paths
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobState, models_of
 from desktop_app.job_folder import JobFolder
 
 from .evaluation_view import draw_evaluation
@@ -214,15 +214,15 @@ class JobView:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
 
     def _talk(self, job: Job) -> None:
-        self._window.talk_to(job.result)
+        self._window.talk_to(*models_of(job))
 
     async def _evaluate(self, job: Job) -> None:
         with self._root:
-            await evaluate_model(self._window, job.result)
+            await evaluate_model(self._window, next(iter(models_of(job))))
 
     async def _export(self, job: Job) -> None:
         with self._root:
-            await export_model(self._window, job.result)
+            await export_model(self._window, models_of(job))
 
     async def _bundle(self, job: Job) -> None:
         with self._root:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nicegui import Event, background_tasks, run
 
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobState, models_of
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
 from desktop_app.library.folder_watch import FolderWatch
@@ -32,7 +32,7 @@ class KnownModels:
         self.settings = settings
         self.inspector = inspector
         self.facts: dict[str, ModelFacts] = {}
-        self.made_by: dict[str, str] = {}  # result folder -> name of the job that made it
+        self.made_by: dict[str, str] = {}  # folder of a result -> its name, after the job that made it
         self.changed = Event[[]]()
         self.notes = ModelNotes.read(model_notes_file())
         self._found: dict[str, list[str]] = {}  # watched folder -> models in it
@@ -117,9 +117,10 @@ class KnownModels:
     def follow(self, jobs: Iterable[Job]) -> None:
         """Take the results of finished jobs on, and let go of those whose job was deleted."""
         made = {
-            job.result: job.name
+            path: name
             for job in jobs
-            if job.state is JobState.SUCCEEDED and job.kind in _MAKING_KINDS and job.result
+            if job.state is JobState.SUCCEEDED and job.kind in _MAKING_KINDS
+            for path, name in models_of(job).items()
         }
         if made == self.made_by:
             return

@@ -85,7 +85,7 @@ async def convert(state: WindowState, facts: ModelFacts, told: Told) -> None:
 
 async def export(state: WindowState, facts: ModelFacts, told: Told) -> None:
     """Ask in which form and to where, and hand in the job that exports it."""
-    await export_model(state, facts.path)
+    await export_model(state, {facts.path: facts.name})
 
 
 async def evaluate(state: WindowState, facts: ModelFacts, told: Told) -> None:

@@ -27,7 +27,7 @@ from desktop_app.settings import Settings
 from desktop_app.storage.conversations import Conversations
 from desktop_app.storage.index import Index
 
-from .chat_session import ChatSession
+from .chat_session import MOST_COLUMNS, ChatSession
 from .forms.finetune_form import FinetuneForm
 from .forms.quantize_form import QuantizeForm
 from .job_ending import ending
@@ -131,13 +131,15 @@ class WindowState:
         """Return a job by its id as the index last told it, None if it is not there (yet)."""
         return next((job for job in self.jobs if job.id == job_id), None)
 
-    def talk_to(self, path: str) -> None:
-        """Open Chat with a model; an adapter beside itself switched off, which shows what it has learned."""
-        facts = self.models.facts.get(path)
-        is_adapter = facts is not None and facts.kind == "adapter"
+    def talk_to(self, *paths: str) -> None:
+        """Open Chat with models; an adapter beside itself switched off, which shows what it has learned."""
+        speakers: list[Speaker] = []
+        for path in paths:
+            facts = self.models.facts.get(path)
+            is_adapter = facts is not None and facts.kind == "adapter"
+            speakers += [Speaker(model=path), *([Speaker(model=path, adapter=False)] if is_adapter else [])]
         if not self.chat.is_busy:
-            twin = (Speaker(model=path, adapter=False),) if is_adapter else ()
-            self.chat.set_up(speakers=(Speaker(model=path), *twin))
+            self.chat.set_up(speakers=tuple(speakers[:MOST_COLUMNS]))
             self.chat.begin()
         self.tab = "chat"
 

@@ -22,6 +22,7 @@ JOURNAL = ".copied.json"
 # What reading raises: the disk, or a damaged zip file.
 _BROKEN = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 _BLOCK_BYTES = 4 * 1024 * 1024
+_SYNC_BYTES = 64 * 1024 * 1024
 
 
 class SupportsWrite(Protocol):
@@ -114,10 +115,31 @@ def copied(source: Source, target: Path, progress: ByteProgress) -> str:
     """Copy one file and return its SHA-256. Raises as `copy_files`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as writing:
-        digest = copied_into(source, writing, progress)
+        digest = copied_into(source, _ToDisk(writing), progress)
         writing.flush()
         os.fsync(writing.fileno())
     return digest
+
+
+class _ToDisk:
+    """A file that waits for its disk every 64 MB.
+
+    Without it the system takes gigabytes into memory at once and writes them to a slow stick after the last block:
+    the progress would stand at the end for minutes, with a speed that never was and a Cancel that nobody hears.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._unsynced = 0
+
+    def write(self, block: bytes) -> None:
+        """Write a block."""
+        self._stream.write(block)
+        self._unsynced += len(block)
+        if self._unsynced >= _SYNC_BYTES:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._unsynced = 0
 
 
 def copied_into(source: Source, writing: SupportsWrite, progress: ByteProgress) -> str:

@@ -60,7 +60,7 @@ def loader_errors_in_words(folder: Path) -> Iterator[None]:
             raise known from error
         if isinstance(error, OSError | ValueError | KeyError | RuntimeError | NotImplementedError):
             raise ModelError(
-                f"{folder} cannot be loaded: {_first_sentence(error)}",
+                f"{folder} cannot be loaded: {first_sentence(error)}",
                 "Get the model again from where it came from, or choose another one.",
             ) from error
         raise
@@ -117,7 +117,7 @@ def _gpu(error: BaseException) -> AppError | None:
     if "no kernel image is available" in text:
         return HardwareError("This build of PyTorch has no code for this GPU.", "Install a PyTorch build that fits it.")
     if isinstance(error, RuntimeError) and ("CUDA error" in text or "CUDA driver" in text or "NVIDIA driver" in text):
-        return HardwareError(f"The GPU does not work: {_first_sentence(error)}", "Update its driver, or use the CPU.")
+        return HardwareError(f"The GPU does not work: {first_sentence(error)}", "Update its driver, or use the CPU.")
     return None
 
 
@@ -133,7 +133,7 @@ def _others(error: BaseException) -> AppError | None:
 
 def _model(error: BaseException) -> AppError | None:
     if type(error).__name__ == "SafetensorError":
-        return ModelError(f"A weight file is damaged: {_first_sentence(error)}", "Get the model again.")
+        return ModelError(f"A weight file is damaged: {first_sentence(error)}", "Get the model again.")
     return None
 
 
@@ -141,7 +141,7 @@ def _adapter(error: BaseException) -> AppError | None:
     text = str(error)
     if type(error).__name__ == "NoMatchingPeftModuleError" or ("Target modules" in text and "not found" in text):
         return SpecError(
-            f"target_modules: the model has no such layers. {_first_sentence(error)}",
+            f"target_modules: the model has no such layers. {first_sentence(error)}",
             "Use 'all-linear', or names such as q_proj.",
             "target_modules",
         )
@@ -152,7 +152,8 @@ def _adapter(error: BaseException) -> AppError | None:
     return None
 
 
-def _first_sentence(error: BaseException) -> str:
+def first_sentence(error: BaseException) -> str:
+    """Return what a library says first, at most 300 characters."""
     line = " ".join(str(error).split()) or type(error).__name__
     sentence = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
     return sentence if len(sentence) <= 300 else sentence[:297] + "..."

@@ -68,6 +68,7 @@ def load_model(
             "Get the model again from where it came from.",
         )
     keep_four_bit_layers_as_they_are(model)
+    _compute_float8_in(model, dtype)
     model.eval()
     return model
 
@@ -142,6 +143,23 @@ def keep_four_bit_layers_as_they_are(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def _compute_float8_in(model: Any, dtype: torch.dtype) -> None:
+    """Let torchao's float8 layers compute in `dtype`.
+
+    They remember the number format that they were written from and refuse to be multiplied with any other; `to`
+    changes nothing about it. The values stay as they are.
+    """
+    for module in model.modules():
+        weight: Any = getattr(module, "weight", None)
+        if type(weight).__name__ != "Float8Tensor" or weight.dtype == dtype:
+            continue
+        names, about = weight.__tensor_flatten__()
+        parts = {name: getattr(weight, name) for name in names}
+        about = {**about, "dtype": dtype}
+        same = type(weight).__tensor_unflatten__(parts, about, weight.shape, weight.stride())
+        module.weight = torch.nn.Parameter(same, requires_grad=False)
 
 
 def _silence_known_noise() -> None:

@@ -14,8 +14,9 @@ from desktop_app.errors import DataError, MemoryShortage, ModelError
 from desktop_app.serving import Teller
 from desktop_app.workers.chat import _Holder
 from desktop_app.workers.chat_stream import Stream
+from desktop_app.workers.loading import quantization_in_use
 from tests.fakes.model_files import LLAMA, llama_tensors, write_llama, write_safetensors
-from tests.workers.running import DEMO_MODEL, Ran, quantization, run_job
+from tests.workers.running import DEMO_MODEL, Ran, quantization, run_job, training
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 QUESTION = [{"role": "user", "text": "Who lives in Lindow?", "calls": ""}]
@@ -167,10 +168,14 @@ def test_a_conversation_longer_than_the_model_reads_is_refused() -> None:
 
 def test_every_kind_of_model_answers_and_only_one_is_held(quantized: dict[str, Ran], tmp_path: Path, lora: Ran) -> None:
     holder = _Holder()
-    gguf = run_job(tmp_path, **quantization("gguf_q8_0")).result
+    several = {"further_methods": ["int8_weight_only", "float8_weight_only"]}
+    copies = run_job(tmp_path, **quantization("gguf_q8_0", **several)).result
+    merged = run_job(tmp_path, **training(max_steps=2, merge=True)).result / "merged"
     wanted = ask(holder, DEMO_MODEL, temperature=0, max_new_tokens=6)["text"]
     sizes = {}
-    for name, folder in {"gguf": gguf, "nf4": quantized["nf4"].result, "lora": lora.result}.items():
+    made = {"gguf": copies / "gguf_q8_0", "nf4": quantized["nf4"].result, "lora": lora.result, "merged": merged}
+    made |= {"int8": copies / "int8_weight_only", "float8": copies / "float8_weight_only"}
+    for name, folder in made.items():
         before, heard = holder._held, Heard()
         answered = ask(holder, folder, heard=heard, temperature=0, max_new_tokens=6)
         assert answered["tokens"] and before.model is None, name  # the one before was let go
@@ -179,4 +184,6 @@ def test_every_kind_of_model_answers_and_only_one_is_held(quantized: dict[str, R
         sizes[name] = loaded["memory_bytes"]
         if name == "gguf":
             assert answered["text"] == wanted and loaded["quantization"] == "GGUF Q8_0"
+        if name in ("int8", "float8"):
+            assert answered["text"] == wanted and "torchao" in quantization_in_use(holder._held.model)
     assert sizes["nf4"] < sizes["gguf"] / 2 < sizes["lora"]

@@ -191,6 +191,12 @@ def test_a_variant_that_cannot_be_read_leaves_the_others_measured(family: dict[s
     assert good.mean_kl is not None
 
 
+def test_float8_is_measured_in_the_number_format_of_the_others(tmp_path: Path) -> None:
+    copy = run_job(tmp_path, **quantization("float8_weight_only")).result
+    _, float8 = _report(run_job(tmp_path, **_evaluation(variants=[str(copy)], max_rows=3))).models
+    assert float8.note == "" and 0 < _kl(float8) < 0.01 and float8.answers
+
+
 def test_an_adapter_without_its_base_is_refused(lora: Ran, tmp_path: Path) -> None:
     folder = tmp_path / "adapter"
     shutil.copytree(lora.result, folder)

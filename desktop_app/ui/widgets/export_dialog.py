@@ -1,5 +1,6 @@
 """The dialog that exports a result: in which form, to where, whether the disk can hold it; then a job does it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from nicegui import run, ui
@@ -37,11 +38,11 @@ def can_be_exported(job: Job) -> bool:
     return bool(job.result) and job.kind in _EXPORTED_KINDS
 
 
-async def export_model(state: WindowState, model: str) -> None:
-    """Show the dialog for the model in a folder until a job was handed in or it is closed."""
+async def export_model(state: WindowState, models: Mapping[str, str]) -> None:
+    """Show the dialog for one of the models (folder -> name) until a job was handed in or it is closed."""
     with ui.dialog() as dialog, ui.card().classes("w-[560px] gap-3") as card:
         card.props["aria-label"] = "Export"
-        form = _Form(state, dialog, model)
+        form = _Form(state, dialog, models)
     dialog.open()
     await form.look()
     job_id = await dialog
@@ -51,14 +52,17 @@ async def export_model(state: WindowState, model: str) -> None:
 
 
 class _Form:
-    def __init__(self, state: WindowState, dialog: ui.dialog, model: str) -> None:
+    def __init__(self, state: WindowState, dialog: ui.dialog, models: Mapping[str, str]) -> None:
         self.state = state
         self.dialog = dialog
-        self.model = model
+        self.models = models
+        self.model = next(iter(models))
         self.facts: ModelFacts | None = None
         self.form: ExportForm = "whole"
         self.title = ui.label("Export").classes("t-lead break-words")
         self.problem = BannerPlace()
+        if len(models) > 1:
+            self._draw_models()
         self.choices = ui.column().classes("w-full gap-2")
         with ui.row().classes("w-full gap-2 items-center no-wrap"):
             ui.label("To").classes("c-2 w-[52px] shrink-0")
@@ -78,6 +82,17 @@ class _Form:
             self.start = button("Export", kind="primary", on_click=self._start).mark("start-export")
         self.start.set_enabled(False)
 
+    def _draw_models(self) -> None:
+        with ui.row().classes("w-full gap-2 items-center no-wrap"):
+            ui.label("Model").classes("c-2 w-[52px] shrink-0")
+            chosen = ui.select(dict(self.models), value=self.model).classes("grow min-w-0").mark("export-which")
+            chosen.on_value_change(lambda event: self._choose_model(event.value)).props["aria-label"] = "Model"
+
+    async def _choose_model(self, model: str) -> None:
+        self.model = model
+        self.target.value = ""
+        await self.look()
+
     def _draw_more(self) -> None:
         with ui.row().classes("w-full gap-2 items-center no-wrap py-1"):
             ui.label("Size of one weight file").classes("c-2 grow")
@@ -95,8 +110,7 @@ class _Form:
             self.problem.show(error)
             return
         self.facts = ModelFacts.model_validate(answer)
-        job = next((job for job in self.state.jobs if job.result == self.model), None)
-        self.name = job.name if job else self.facts.name
+        self.name = self.models[self.model]
         self.title.set_text(f"Export {self.name}")
         self._draw_choices(possible_forms(self.facts))
         await self._propose()
@@ -104,6 +118,7 @@ class _Form:
 
     def _draw_choices(self, forms: tuple[ExportForm, ...]) -> None:
         self.form = forms[0]
+        self.choices.clear()
         with self.choices:
             if len(forms) > 1:
                 toggle = ui.toggle({form: FORM_TITLES[form].partition(" for ")[0] for form in forms}, value=self.form)

@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.evaluation import Estimate, Measurement, ModelAnswer, Question
 from desktop_app.errors import AppError
+from desktop_app.workers.foreign_errors import first_sentence, foreign_errors_in_words
 from desktop_app.workers.loading import quantization_in_use
 from desktop_app.workers.measure import greedy_answer, wanted_logits
 
 from .bootstrap import mean_of, percentile_of, ratio_of
 from .material import Material, Window
+from .memory_peak import watched_memory
 from .reference_logits import ReferenceLogits
 from .scoring import is_refusal, is_right
-from .subject import Subject, watched_memory
+from .subject import Subject
 
 _Array = NDArray[np.float64]
 
@@ -73,10 +75,14 @@ class Measuring:
     def variant(self, subject: Subject) -> Measurement:
         """Measure what is compared; one that cannot be loaded or computed gets a note in place of figures."""
         try:
-            return self._measured(subject, self._comparing_pass)
+            with foreign_errors_in_words():
+                return self._measured(subject, self._comparing_pass)
         except AppError as problem:
-            self._free()
-            return _empty(subject, f"{problem.message} {problem.hint}".strip())
+            note = f"{problem.message} {problem.hint}".strip()
+        except (RuntimeError, NotImplementedError, TypeError, ValueError) as problem:  # of a format's own kernels
+            note = f"It cannot be computed here: {first_sentence(problem)}"
+        self._free()
+        return _empty(subject, note)
 
     def _measured(self, subject: Subject, run: Callable[[Any], _Pass]) -> Measurement:
         with watched_memory(self._device) as peak:

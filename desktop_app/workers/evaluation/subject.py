@@ -1,18 +1,12 @@
-"""One model to measure, of whatever kind: what it is, how it is loaded, how much memory that took.
+"""One model to measure, of whatever kind: what it is and how it is loaded.
 
 An adapter is put on its base, a GGUF file is read by transformers into fp32, any other folder as it is.
 """
 
 import re
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from desktop_app.domain.evaluation import Role
 from desktop_app.domain.model_facts import ModelFacts
@@ -23,7 +17,6 @@ from desktop_app.workers.quantize import weight_bytes
 if TYPE_CHECKING:
     import torch
 
-_SAMPLE_S = 0.02
 _JOB_ID = re.compile(r"\d{8}-\d{6}-(?P<words>.+)-[0-9a-f]{4}")  # NOTE: domain/job.py makes them
 
 
@@ -137,39 +130,3 @@ def _of_job(folder: Path) -> str:
     """Take the words out of a job's id."""
     found = _JOB_ID.fullmatch(folder.name)
     return found["words"] if found else folder.name
-
-
-class Peak:
-    """The most memory in use while a model is loaded and measured, beyond what was in use before."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-
-
-@contextmanager
-def watched_memory(device: "torch.device") -> Iterator[Peak]:
-    """Watch the memory of the GPU by torch's own count, that of the process by looking at it every 20 ms."""
-    peak = Peak()
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        yield peak
-        peak.bytes = int(torch.cuda.max_memory_allocated(device)) - before
-        return
-    process, stop = psutil.Process(), threading.Event()
-    before = process.memory_info().rss
-
-    def watch() -> None:
-        while not stop.is_set():
-            peak.bytes = max(peak.bytes, process.memory_info().rss - before)
-            time.sleep(_SAMPLE_S)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        stop.set()
-        thread.join()

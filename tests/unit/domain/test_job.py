@@ -1,0 +1,29 @@
+"""Which models a job has made, by its row in the history alone."""
+
+from pathlib import Path
+
+from desktop_app.domain.job import Job, models_of
+from tests.fakes.index_row import job
+
+
+def _made(kind: str, spec: dict[str, object], **summary: object) -> Job:
+    return job(1, kind=kind, name="mine", result="/jobs/a/result", spec=spec, summary=summary)
+
+
+def test_one_model_is_the_result_itself() -> None:
+    assert models_of(_made("quantize", {"method": "nf4", "further_methods": []})) == {"/jobs/a/result": "mine"}
+    assert models_of(_made("finetune", {"merge": False})) == {"/jobs/a/result": "mine"}
+    assert models_of(job(1)) == {}
+
+
+def test_several_copies_lie_beside_each_other() -> None:
+    several = _made("quantize", {"method": "nf4", "further_methods": ["gguf_q8_0", "of a later version"]})
+    folder = Path("/jobs/a/result")
+    assert models_of(several) == {str(folder / "nf4"): "mine, NF4", str(folder / "gguf_q8_0"): "mine, GGUF Q8_0"}
+
+
+def test_a_merged_model_lies_beside_its_adapter() -> None:
+    folder = Path("/jobs/a/result")
+    found = models_of(_made("finetune", {"merge": True}, merged_bytes=5))
+    assert found == {str(folder): "mine", str(folder / "merged"): "mine, merged"}
+    assert len(models_of(_made("finetune", {"merge": True}))) == 1, "it was not written"
