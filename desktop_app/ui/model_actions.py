@@ -19,7 +19,7 @@ from desktop_app.library.model_removal import delete_places, places_of, rename_m
 from .model_filter import dependents, needing
 from .widgets.bundle_dialog import make_bundle
 from .widgets.button import button
-from .widgets.dialog import put_away
+from .widgets.dialog import answer_of
 from .widgets.evaluate_dialog import evaluate_model
 from .widgets.export_dialog import export_model
 from .widgets.question import ask
@@ -71,8 +71,7 @@ async def verify(state: WindowState, facts: ModelFacts, told: Told) -> None:
                     ui.label(text).classes("min-w-0 break-words")
     close.set_text("Close")
     close.on_click(dialog.close)
-    await dialog
-    put_away(dialog)
+    await answer_of(dialog)
 
 
 async def convert(state: WindowState, facts: ModelFacts, told: Told) -> None:
@@ -114,8 +113,7 @@ async def rename(state: WindowState, facts: ModelFacts, told: Told) -> None:
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
             button("Rename", on_click=lambda: dialog.submit(field.value))
             button("Keep the name", kind="primary", on_click=dialog.close)
-    name = await dialog
-    put_away(dialog)
+    name = await answer_of(dialog)
     if not name or name == Path(facts.path).name:
         return
     try:

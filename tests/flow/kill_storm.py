@@ -31,23 +31,30 @@ BEHAVIOURS = (
     "steps=4 checkpoint=2",
     "steps=6 end=fail at=3",
 )
+LAST = "steps=4"
 GATHERING_S = 60.0
+STARTING_S = 20.0
 
 
 def storm(bench: Bench, seed: int, kills: int) -> dict[str, object]:
-    """Keep two jobs in the queue while killing; let the last supervisor work off the rest."""
+    """Keep two jobs in the queue while killing; then the queue is worked off, and one more job in peace."""
     chance = random.Random(seed)
     submitted: list[str] = []
     killed = {"worker": 0, "supervisor": 0}
     while sum(killed.values()) < kills:
         if len([folder for folder in job_folders(jobs_dir()) if not folder.has_outcome]) < 2:
             submitted.append(bench.submit(chance.choice(BEHAVIOURS)))
-        time.sleep(chance.uniform(0, 0.5))
         target = chance.choice(("worker", "supervisor"))
-        if _kill(bench, target):
+        if target == "worker":
+            # Without waiting for one, a slow computer would only ever lose supervisors that were still starting.
+            submit.ensure_supervisor()
+            process.wait_until(lambda: _worker_pid() is not None, STARTING_S)
+        time.sleep(chance.uniform(0, 0.5))
+        if _kill(bench, _worker_pid() if target == "worker" else bench.supervisor_pid()):
             killed[target] += 1
         if chance.random() < 0.8:
             submit.ensure_supervisor()
+    submitted.append(bench.submit(LAST))
     submit.ensure_supervisor()
     process.wait_until(lambda: all(folder.has_outcome for folder in job_folders(jobs_dir())), GATHERING_S)
     process.wait_until(lambda: not bench.processes(), GATHERING_S)
@@ -80,18 +87,19 @@ def judged(bench: Bench, submitted: list[str]) -> dict[str, object]:
         "lost_rows": sorted(set(submitted) - set(rows)),
         "false_ends": false_ends,
         "orphans": [" ".join(one.cmdline()) for one in bench.processes()],
+        "last": rows[submitted[-1]].state.value if submitted[-1] in rows else None,
         "states": {state: states.count(state) for state in sorted(set(states))},
         "integrity": _integrity(),
     }
 
 
-def _kill(bench: Bench, target: str) -> bool:
-    """Kill whoever works now; False if nobody does."""
-    if target == "supervisor":
-        pid = bench.supervisor_pid()
-    else:
-        identities = [folder.read_process() for folder in job_folders(jobs_dir()) if not folder.has_outcome]
-        pid = next((one.pid for one in identities if one is not None and process.is_alive(one)), None)
+def _worker_pid() -> int | None:
+    identities = [folder.read_process() for folder in job_folders(jobs_dir()) if not folder.has_outcome]
+    return next((one.pid for one in identities if one is not None and process.is_alive(one)), None)
+
+
+def _kill(bench: Bench, pid: int | None) -> bool:
+    """Kill a process of the data folder; False if it is none, or gone."""
     with contextlib.suppress(psutil.Error):
         if pid is not None and any(one.pid == pid for one in bench.processes()):
             psutil.Process(pid).kill()

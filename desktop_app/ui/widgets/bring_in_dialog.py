@@ -18,7 +18,7 @@ from desktop_app.ui.wording import size_text
 from .banner import BannerPlace
 from .bundle_dialog import open_bundle
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 from .hint import hint
 from .path_picker import pick_file, pick_folder, typed_path
 
@@ -37,8 +37,7 @@ async def bring_in(state: WindowState, source: str = "") -> None:
     dialog.open()
     if source:
         await form.look()
-    answer = await dialog
-    put_away(dialog)
+    answer = await answer_of(dialog)
     if answer == _IS_BUNDLE:
         await open_bundle(state, typed_path(form.source.value))
     elif answer:

@@ -16,7 +16,7 @@ from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 from .path_picker import pick_file, pick_folder, typed_path
 
 BUNDLE_HINT = "Pack it for another computer"
@@ -39,8 +39,7 @@ async def make_bundle(state: WindowState, model: str, job: Job | None = None) ->
         form = _Packing(state, dialog, model, job)
     dialog.open()
     await form.show_room()
-    job_id = await dialog
-    put_away(dialog)
+    job_id = await answer_of(dialog)
     if job_id:
         state.open_job(job_id)
 
@@ -52,8 +51,7 @@ async def open_bundle(state: WindowState, bundle: str = "") -> None:
         form = _Opening(state, dialog, bundle)
     dialog.open()
     await form.look()
-    job_id = await dialog
-    put_away(dialog)
+    job_id = await answer_of(dialog)
     if job_id:
         state.open_job(job_id)
 

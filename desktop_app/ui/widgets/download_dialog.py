@@ -19,7 +19,7 @@ from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button
-from .dialog import put_away
+from .dialog import answer_of
 from .hint import hint
 from .path_picker import pick_folder
 
@@ -34,8 +34,7 @@ async def download(state: WindowState) -> None:
             _draw_offline(state, dialog)
         else:
             _Form(state, dialog)
-    job_id = await dialog
-    put_away(dialog)
+    job_id = await answer_of(dialog)
     if job_id:
         state.open_job(job_id)
 

@@ -15,7 +15,7 @@ from desktop_app.ui.window_state import WindowState
 
 from .banner import BannerPlace
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 from .path_picker import pick_file, typed_path
 
 EVALUATE_HINT = "Perplexity, divergence, answers, speed and size, in one report beside the original"
@@ -30,8 +30,7 @@ async def evaluate_model(state: WindowState, model: str) -> None:
         card.props["aria-label"] = "Evaluate"
         _Form(state, dialog, model)
     dialog.open()
-    job_id = await dialog
-    put_away(dialog)
+    job_id = await answer_of(dialog)
     if job_id:
         state.open_job(job_id)
 

@@ -18,7 +18,7 @@ from desktop_app.ui.wording import size_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 from .path_picker import pick_folder, typed_path
 
 EXPORT_HINT = "As a whole model, GGUF, or adapter, to a folder or a stick; tried before it is shown"
@@ -45,8 +45,7 @@ async def export_model(state: WindowState, models: Mapping[str, str]) -> None:
         form = _Form(state, dialog, models)
     dialog.open()
     await form.look()
-    job_id = await dialog
-    put_away(dialog)
+    job_id = await answer_of(dialog)
     if job_id:
         state.open_job(job_id)
 

@@ -13,7 +13,7 @@ from nicegui import events, run, ui
 from desktop_app.paths import free_name, make_private_dir, portable_name, uploads_dir
 
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 
 _MOST_ENTRIES = 1000
 # Arrow keys move between the entries, as in a file list.
@@ -40,8 +40,7 @@ async def browse(title: str, start: str | Path, suffixes: Sequence[str] | None) 
     """Let the user pick a file that ends with one of `suffixes`, or a folder if that is None; None if cancelled."""
     browser = _Browser(title, suffixes)
     await browser.go(nearest_folder(start))
-    picked = await browser.dialog
-    put_away(browser.dialog)
+    picked = await answer_of(browser.dialog)
     return str(picked) if picked else None
 
 

@@ -8,7 +8,7 @@ from desktop_app.domain.model_facts import Matrix
 from desktop_app.ui.summary import count_text
 
 from .button import button
-from .dialog import put_away
+from .dialog import answer_of
 
 ALL = "all-linear"
 
@@ -44,6 +44,5 @@ async def choose_layers(matrices: Sequence[Matrix], current: str) -> str:
             use = button("Use these", kind="primary", on_click=lambda: dialog.submit(chosen())).mark("use-layers")
         for box in boxes.values():
             box.on_value_change(lambda: use.set_enabled(any(each.value for each in boxes.values())))
-    answer = await dialog
-    put_away(dialog)
+    answer = await answer_of(dialog)
     return str(answer or "")

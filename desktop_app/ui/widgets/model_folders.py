@@ -9,7 +9,7 @@ from desktop_app.paths import models_dir
 from desktop_app.ui.window_state import WindowState
 
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 from .hint import hint
 from .path_picker import pick_folder
 
@@ -20,8 +20,7 @@ async def edit_folders(state: WindowState) -> None:
     with ui.dialog() as dialog, ui.card().classes("w-[520px] gap-3") as card:
         card.props["aria-label"] = "Where models are looked for"
         _Folders(state, stores, dialog)
-    await dialog
-    put_away(dialog)
+    await answer_of(dialog)
     await state.look_at_folders()
 
 

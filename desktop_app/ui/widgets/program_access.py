@@ -16,7 +16,7 @@ from desktop_app.ui.window_state import WindowState
 
 from .button import button, icon_button
 from .copying import copy
-from .dialog import put_away
+from .dialog import answer_of
 from .question import ask
 
 _OFF = "Off: no other program can use Whetstone. The window itself is not affected."
@@ -78,8 +78,7 @@ class ProgramAccess:
             with ui.row().classes("w-full justify-end gap-2 pt-2"):
                 button("Cancel", on_click=lambda: dialog.submit(None))
                 button("Create", kind="primary", on_click=lambda: dialog.submit(name.value))
-        given = await dialog
-        put_away(dialog)
+        given = await answer_of(dialog)
         if given is None:
             return
         made: list[str] = []
@@ -113,8 +112,7 @@ async def _show_once(token: str) -> None:
             icon_button("o_content_copy", "Copy token", lambda: copy(token, "Copied the token."))
         with ui.row().classes("w-full justify-end pt-2"):
             button("Done", kind="primary", on_click=lambda: dialog.submit(True))
-    await dialog
-    put_away(dialog)
+    await answer_of(dialog)
 
 
 def _address() -> str:

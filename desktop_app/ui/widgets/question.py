@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from .button import button
-from .dialog import put_away
+from .dialog import answer_of
 
 
 async def ask(title: str, text: str, answers: Sequence[str], safe: str, dismissed: str = "") -> str:
@@ -25,6 +25,5 @@ async def ask(title: str, text: str, answers: Sequence[str], safe: str, dismisse
                 if answer != safe:
                     button(answer, on_click=lambda answer=answer: dialog.submit(answer))
             button(safe, kind="primary", on_click=lambda: dialog.submit(safe)).props("autofocus")
-    answer = await dialog
-    put_away(dialog)
+    answer = await answer_of(dialog)
     return answer if answer in answers else dismissed or safe

@@ -8,7 +8,7 @@ from nicegui import ui
 from desktop_app.domain.data_report import DataRow, Role, Turn
 
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 
 _ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 
@@ -16,8 +16,7 @@ _ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": 
 async def edit_row(row: DataRow | None, is_text: bool) -> dict[str, Any] | None:
     """Let the user write `row` anew, or a new one if that is None; the whole row as edits carry it, None if not."""
     editor = _Editor(row, is_text)
-    answer = await editor.dialog
-    put_away(editor.dialog)
+    answer = await answer_of(editor.dialog)
     return editor.row() if answer else None
 
 

@@ -8,7 +8,7 @@ from nicegui import ui
 from desktop_app.domain.data_report import ShownToken, TokenView
 
 from .button import button
-from .dialog import put_away
+from .dialog import answer_of
 from .token_pane import visible
 
 _KINDS = (
@@ -39,8 +39,7 @@ async def show_tokens(title: str, view: TokenView) -> None:
                     ui.label(meaning)
         with ui.row().classes("w-full justify-end"):
             button("Close", kind="primary", on_click=dialog.close)
-    await dialog
-    put_away(dialog)
+    await answer_of(dialog)
 
 
 def _tokens(tokens: Sequence[ShownToken], marker: str) -> None:

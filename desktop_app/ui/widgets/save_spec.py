@@ -17,7 +17,7 @@ from desktop_app.ui.forms.form import Form
 from .banner import BannerPlace
 from .button import button, icon_button
 from .copying import copy
-from .dialog import put_away
+from .dialog import answer_of
 from .path_picker import pick_folder
 
 _WHOLE = "All settings in one JSON file, to run again here, from a terminal or on another computer."
@@ -67,8 +67,7 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
             button("Cancel", kind="quiet", on_click=dialog.close)
             button("Copy the line", on_click=lambda: copy(line.text, "Copied the line."))
             button("Save", kind="primary", on_click=lambda: _save(spec, path, dialog)).mark("save-spec-file")
-    await dialog
-    put_away(dialog)
+    await answer_of(dialog)
 
 
 def run_line(file: Path) -> str:

@@ -8,7 +8,7 @@ from desktop_app.errors import AppError
 from desktop_app.storage.conversations import write_new
 
 from .button import button, icon_button
-from .dialog import put_away
+from .dialog import answer_of
 from .path_picker import pick_folder
 
 
@@ -41,5 +41,4 @@ async def save_text(title: str, name: str, text: str, folder: str = "") -> None:
         with ui.row().classes("w-full justify-end gap-2"):
             button("Cancel", kind="quiet", on_click=dialog.close)
             button("Save", kind="primary", on_click=save).mark("save-text")
-    await dialog
-    put_away(dialog)
+    await answer_of(dialog)

@@ -7,7 +7,7 @@ from desktop_app.errors import AppError
 from desktop_app.ui.window_state import WindowState
 
 from .button import button
-from .dialog import put_away
+from .dialog import answer_of
 
 _TIMEOUT_S = 60.0
 
@@ -23,9 +23,7 @@ async def choose_template(state: WindowState, current: str) -> str | None:
     if answer is None:  # the program ends
         return None
     chooser = _Chooser([TemplateSample.model_validate(sample) for sample in answer], current)
-    chosen = await chooser.dialog
-    put_away(chooser.dialog)
-    return chosen
+    return await answer_of(chooser.dialog)
 
 
 class _Chooser:

@@ -3,7 +3,7 @@
 from nicegui import ui
 
 from .button import button
-from .dialog import put_away
+from .dialog import answer_of
 
 
 async def ask_for_text(title: str, note: str, text: str, verb: str) -> str:
@@ -17,6 +17,5 @@ async def ask_for_text(title: str, note: str, text: str, verb: str) -> str:
         with ui.row().classes("w-full justify-end gap-2"):
             button("Cancel", on_click=lambda: dialog.submit(False))
             button(verb, kind="primary", on_click=lambda: dialog.submit(True)).mark("take-text")
-    is_taken = await dialog
-    put_away(dialog)
+    is_taken = await answer_of(dialog)
     return str(field.value or "").strip() if is_taken else ""

@@ -18,7 +18,7 @@ from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import clock_text, duration_text
 
 from .button import button
-from .dialog import put_away
+from .dialog import answer_of
 from .finetune_fields import WORDS
 
 _KINDS = ("whole", "decimal", "choice", "switch")
@@ -29,8 +29,7 @@ _YES = {"yes": True, "no": False, "true": True, "false": False}
 async def queue_variants(state: WindowState, spec: Varied) -> None:
     """Show the dialog until runs are queued or it is closed."""
     dialog = _Dialog(state, spec)
-    first = await dialog.dialog
-    put_away(dialog.dialog)
+    first = await answer_of(dialog.dialog)
     if first:
         state.open_job(first)
 
