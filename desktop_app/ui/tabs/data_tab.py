@@ -235,8 +235,8 @@ class _DataTab:
         self._show()
 
     def _tokens(self) -> TokenChoice | None:
-        """How rows become tokens by what stands in the fine-tuning form; None while no model is chosen."""
-        if not self.state.model:
+        """How rows become tokens by what stands in the fine-tuning form; None until a model and data are chosen."""
+        if not (self.state.model and self.state.data):
             return None
         draft = self.state.finetune_form.draft() or FinetuneSpec(model=self.state.model, data=self.state.data)
         return TokenChoice.of(draft).model_copy(update={"model": self.state.model})
