@@ -1,4 +1,4 @@
-"""What stands where nothing is yet: what it will be, and two ways on."""
+"""What stands where nothing is yet: what it will be, and the ways on."""
 
 from nicegui import ui
 
@@ -8,10 +8,10 @@ def empty_state(icon: str, title: str, text: str, note: str = "") -> ui.row:
 
     `note` says what the first way costs, for example 'about a minute, no internet'.
     """
-    with ui.column().classes("m-auto max-w-[420px] items-center text-center gap-2 py-4"):
+    with ui.column().classes("m-auto items-center text-center gap-2 py-4"):
         ui.icon(icon).classes("text-[32px] c-3").props("aria-hidden=true")
         ui.label(title).classes("t-lead").props("role=heading aria-level=2")
-        ui.label(text).classes("c-2")
+        ui.label(text).classes("c-2 max-w-[420px]")
         buttons = ui.row().classes("gap-2 pt-2 justify-center")
         if note:
             ui.label(note).classes("t-small c-3 pt-1")
