@@ -25,7 +25,7 @@ from . import theme
 from .job_result import show_folder
 from .widgets.banner import error_banner
 from .widgets.button import button
-from .wording import number_text, size_text
+from .wording import number_text, percent_text, size_text
 
 # Field, heading, how its value is written, and what it means.
 _FIGURES: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
@@ -37,9 +37,14 @@ _FIGURES: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
     ),
     ("mean_kl", "Mean KL", lambda value: f"{value:.2g}", "Mean divergence from the original, nats per token"),
     ("p99_kl", "99 % KL", lambda value: f"{value:.2g}", "One token in a hundred diverges by more"),
-    ("top1_agreement", "Same token", lambda value: _percent(value, 1), "Share of tokens where both would say the same"),
-    ("accuracy", "Right", lambda value: _percent(value), "Share of right answers"),
-    ("refusal_share", "Refusals", lambda value: _percent(value), "Share of answers that hold a phrase of the list"),
+    (
+        "top1_agreement",
+        "Same token",
+        lambda value: percent_text(value, 1),
+        "Share of tokens where both would say the same",
+    ),
+    ("accuracy", "Right", percent_text, "Share of right answers"),
+    ("refusal_share", "Refusals", percent_text, "Share of answers that hold a phrase of the list"),
     ("answer_tokens", "Length", lambda value: f"{value:.0f}", "Mean length of an answer in tokens"),
     ("tokens_per_s", "Tokens/s", lambda value: f"{value:.0f}", "Tokens written per second, one answer at a time"),
 )
@@ -156,10 +161,6 @@ def _interval(found: Estimate | None, words: Callable[[float], str]) -> str:
     if found is None or found.low is None or found.high is None:
         return ""
     return f"{words(found.low).removesuffix(' %')} – {words(found.high)}"
-
-
-def _percent(value: float, digits: int = 0) -> str:
-    return f"{100 * value:.{digits}f} %"
 
 
 def _draw_frontier(models: list[Measurement], earlier: set[str]) -> None:

@@ -5,7 +5,7 @@ Works on a job and its record alone; draws nothing.
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -17,7 +17,7 @@ from desktop_app.domain.spec import SPEC_TYPES
 
 from .curve import change
 from .log_text import LogText
-from .wording import clock_text, duration_text, number_text, size_text
+from .wording import clock_text, duration_text, number_text, percent_text, size_text
 
 _LABELS = {
     "eval_loss": "Evaluation loss",
@@ -30,10 +30,11 @@ _LABELS = {
     "result_step": "Step of the result",
     "worse_rows": "Held-out rows worse than the base",
     "trained_share": "Share of tokens trained",
+    "ratio": "Size after, of before",
     "learning_rate": "Learning rate",
     "grad_norm": "Gradient norm",
     "mean_kl": "Divergence (KL)",
-    "seconds": "Time",
+    "seconds": "Time computing",
     "bytes_per_s": "Bytes per second",
     "peak_bytes": "Peak memory, measured",
     "planned_bytes": "Peak memory, estimated",
@@ -66,7 +67,14 @@ _MAIN_FIGURES = (
 _BYTES = {"bring_in": "Copied and checked", "download": "Downloaded", "export": "Copied and checked"}
 _BYTES |= dict.fromkeys(("bundle", "open_bundle"), _BYTES["bring_in"])
 _PATHS = ("model", "data", "held_out_of", "output")
-_UNITS = (("_bytes", size_text), ("_s", duration_text), ("_seconds", duration_text))
+
+_UNITS: tuple[tuple[str, Callable[[float], str]], ...] = (
+    ("_bytes", size_text),
+    ("_s", duration_text),
+    ("seconds", duration_text),
+    ("_share", percent_text),
+    ("ratio", percent_text),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +132,13 @@ def _training_figures(record: RunRecord) -> list[Fact]:
         figures.append(Fact("Evaluation loss", number_text(value), f"step {number_text(step)}"))
     accuracy, margin = record.latest("reward_accuracy"), record.latest("reward_margin")
     if margin is not None:
-        share = "" if accuracy is None else f"{accuracy:.0%} right".replace("%", " %")
+        share = "" if accuracy is None else f"{percent_text(accuracy)} right"
         about = "How much higher the chosen answer is scored than the other, and in how many pairs of the last batch"
         figures.append(Fact("Reward margin", number_text(margin), share, about))
     held_out = record.latest("eval_accuracy")
     if held_out is not None:
         about = "Share of the held-out pairs in which the chosen answer is preferred"
-        figures.append(Fact("Held-out pairs", f"{held_out:.0%}".replace("%", " %"), "right", about))
+        figures.append(Fact("Held-out pairs", percent_text(held_out), "right", about))
     rate, norm = record.latest("learning_rate"), record.latest("grad_norm")
     if rate is not None:
         gradient = "" if norm is None else f"gradient {number_text(norm)}"
@@ -143,7 +151,7 @@ def headline(job: Job, share: float | None, eta_s: float | None, now_s: float) -
     if job.state is JobState.QUEUED:
         return "Queued", "waits for its turn", ""
     if not job.state.is_terminal:
-        big = f"{share:.0%}".replace("%", " %") if share is not None else "Starting"
+        big = percent_text(share) if share is not None else "Starting"
         if job.state is JobState.PAUSED:
             return big, "paused", "" if job.stage else "it keeps its memory until you let it go on"
         return big, "", f"done at about {clock_text(now_s + eta_s)}" if eta_s and share is not None else ""

@@ -83,8 +83,9 @@ def draw_checks(end: Succeeded) -> None:
 
 
 def draw_facts(facts: list[Fact]) -> None:
-    """List names and values in two columns."""
-    with ui.element("dl").classes("grid w-full gap-x-3 gap-y-1").style("grid-template-columns: auto minmax(0, 1fr)"):
+    """List names and values in two columns; a long name wraps before a value is cut."""
+    columns = "grid-template-columns: minmax(min-content, 1fr) fit-content(60%)"
+    with ui.element("dl").classes("grid w-full gap-x-3 gap-y-1").style(columns):
         for fact in facts:
             with ui.element("dt").classes("c-3"):
                 name = ui.label(fact.name)

@@ -12,7 +12,7 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.quantize_method import METHODS
 
 from .widgets.job_dot import DOT_CLASSES
-from .wording import duration_text, number_text, time_left_text, when_text
+from .wording import duration_text, number_text, percent_text, time_left_text, when_text
 
 KIND_NAMES = {
     "finetune": "Fine-tune",
@@ -140,7 +140,7 @@ def _progress_text(job: Job, share: float | None) -> str:
         case JobState.QUEUED:
             return "Waiting"
         case JobState.RUNNING | JobState.PAUSED:
-            text = "" if share is None else f"{share:.0%}".replace("%", " %")
+            text = "" if share is None else percent_text(share)
             return f"Paused {text}".strip() if job.state is JobState.PAUSED else text or job.stage or "Starting"
         case _:
             return job.state.value.capitalize()

@@ -121,7 +121,7 @@ class MachineCharts:
             chart.update()
 
     def _draw_row(self, name: str) -> tuple[ui.column, ui.label, ui.tooltip, ui.echart]:
-        with ui.column().classes("w-full gap-0 no-wrap grow min-h-0") as row:
+        with ui.column().classes("w-full min-w-0 gap-0 no-wrap grow min-h-0") as row:
             with ui.row().classes("w-full items-baseline no-wrap gap-2"):
                 ui.label(name).classes("t-small c-2 whitespace-nowrap")
                 ui.space()

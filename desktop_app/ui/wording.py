@@ -43,6 +43,11 @@ def share_text(used_bytes: float, total_bytes: float) -> str:
     return f"{used_bytes / 2**30:.1f} of {total_bytes / 2**30:.1f} GB"
 
 
+def percent_text(share: float, digits: int = 0) -> str:
+    """Write a share as percent: 0.4512 -> '45 %'."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def duration_text(seconds: float | None) -> str:
     """Write a time span in at most two units: '40 s', '18 min', '1 h 12 min', '2 d 3 h'; None -> ''."""
     if seconds is None or not math.isfinite(seconds):

@@ -29,7 +29,7 @@ _COLUMNS = [
     Column(field="curve", title="Loss", width="w-[104px]", is_sortable=False),
     Column(field="loss", title="Final", width="w-[60px]", is_right=True),
     Column(field="time", title="Time", width="w-[84px]", is_right=True, classes="c-2"),
-    Column(field="when", title="Started", width="w-[104px]", is_right=True, classes="c-2"),
+    Column(field="when", title="When", width="w-[104px]", is_right=True, classes="c-2"),
 ]
 
 

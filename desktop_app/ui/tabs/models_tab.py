@@ -104,11 +104,10 @@ class _ModelsTab:
         shown = [
             facts for facts in listed if accepts(facts, models.notes.of(facts.path), models.made_by.get(facts.path, ""))
         ]
-        count = f"{len(listed):,} {'model' if len(listed) == 1 else 'models'}"
-        self.title.note.set_text(
-            "" if is_empty else count if len(shown) == len(listed) else f"{len(shown):,} of {count}"
-        )
         is_busy = bool(models.unread)
+        count = f"{len(listed):,} {'model' if len(listed) == 1 else 'models'}"
+        note = count if len(shown) == len(listed) else f"{len(shown):,} of {count}"
+        self.title.note.set_text("" if is_empty else "Reading" if is_busy and not listed else note)
         self.table.show(shown, models.made_by, models.notes.notes, self.state.model, is_busy=is_busy)
         self.none.set_visibility(not shown and bool(listed))
         self.pane.show(models.facts.get(self.state.model) if self.state.model in models.paths else None)

@@ -66,10 +66,27 @@ def test_settings_of_another_version_are_shown_as_they_are() -> None:
 
 def test_summaries_have_words_and_units() -> None:
     main, others = summary_figures(
-        {"eval_loss_before": 2.04, "adapter_bytes": 73_911_112, "train_s": 95, "note": "", "ok": True}
+        {
+            "eval_loss_before": 2.04,
+            "adapter_bytes": 73_911_112,
+            "train_s": 95,
+            "note": "",
+            "ok": True,
+            "seconds": 319.3,
+            "planned_seconds": 60.0,
+            "trained_share": 0.5896,
+            "ratio": 0.4512,
+        }
     )
     assert [(fact.name, fact.value) for fact in main] == [("Evaluation loss before", "2.040"), ("Adapter", "74 MB")]
-    assert [(fact.name, fact.value) for fact in others] == [("Train", "95 s"), ("Ok", "yes")]
+    assert [(fact.name, fact.value) for fact in others] == [
+        ("Train", "95 s"),
+        ("Ok", "yes"),
+        ("Time computing", "5 min"),
+        ("Time, by earlier runs", "60 s"),
+        ("Share of tokens trained", "59 %"),
+        ("Size after, of before", "45 %"),
+    ]
     assert label("grad_norm") == "Gradient norm"
     assert label("tokens_per_s") == "Tokens per second"
 
