@@ -84,7 +84,7 @@ def _model_row(facts: ModelFacts, made_by: str, note: ModelNote) -> dict[str, An
         "problem": facts.problem,
         "parameters": facts.parameters,
         "parameters_text": count_text(facts.parameters),
-        "type": number_type_text(facts),
+        "type": number_type_text(facts).partition(" + ")[0],  # the pane has room for the whole
         "size": facts.size_bytes,
         "size_text": size_text(facts.size_bytes) if facts.size_bytes else "",
         "context": facts.context_length,
