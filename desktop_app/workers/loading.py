@@ -4,7 +4,6 @@
 evaluation, after which gradients, saving and merging are silently wrong on CPUs with AVX512-BF16.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,8 +163,6 @@ def _compute_float8_in(model: Any, dtype: torch.dtype) -> None:
 
 def _silence_known_noise() -> None:
     transformers_logging.disable_progress_bar()
-    # bitsandbytes tells on every import that an optional kernel package is missing.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 @contextmanager

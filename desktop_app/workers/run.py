@@ -4,6 +4,7 @@ The only edge of a worker: here problems become the last event and the exit code
 (0 success, 1 a bug, 2 a problem told in words, 130 cancelled).
 """
 
+import logging
 import os
 import sys
 import traceback
@@ -28,6 +29,9 @@ from .provenance import library_versions
 from .ranks import Ranks
 from .reporter import CancelledByUser, MuteReporter, Reporter
 
+# They warn on every import, of kernels that this computer needs not have and of what they use themselves.
+_NOISY = ("bitsandbytes", "torchao", "torch.utils._pytree")
+
 
 def run_worker(folder: str | Path) -> int:
     """Do the job of a folder and return the exit code of this process."""
@@ -40,6 +44,8 @@ def run_worker(folder: str | Path) -> int:
     except AppError as problem:
         print(problem, file=sys.stderr)  # noqa: T201  (there is no event file to say it in)
         return 2
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         return _ended(job, reporter)
     finally:

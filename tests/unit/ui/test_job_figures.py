@@ -83,7 +83,7 @@ def test_summaries_have_words_and_units() -> None:
         ("Train", "95 s"),
         ("Ok", "yes"),
         ("Time computing", "5 min"),
-        ("Time, by earlier runs", "60 s"),
+        ("Time, estimated", "60 s"),
         ("Share of tokens trained", "59 %"),
         ("Size after, of before", "45 %"),
     ]
