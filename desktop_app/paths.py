@@ -103,6 +103,11 @@ def chat_pairs_file() -> Path:
     return data_dir() / "chat_data" / "preferences.jsonl"
 
 
+def walks_dir() -> Path:
+    """What was found about the layers of models whose family is not counted by arithmetic."""
+    return data_dir() / "walks"
+
+
 def uploads_dir() -> Path:
     """Files that were sent from a browser on another computer."""
     return data_dir() / "uploads"

@@ -24,7 +24,7 @@ from desktop_app.storage.index import Index
 from .follow import read_spec
 from .text import duration_text, json_text, printable, size_text
 
-_VERDICTS = {"fits": "fits", "tight": "tight", "does_not_fit": "does not fit"}
+_VERDICTS = {"fits": "fits", "tight": "tight", "does_not_fit": "does not fit", "unknown": "unknown"}
 
 
 def print_plan(spec_file: str, as_json: bool, with_probe: bool = False) -> int:

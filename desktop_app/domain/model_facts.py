@@ -25,8 +25,9 @@ class Matrix(Value):
 class ModelShape(Value):
     """The sizes that decide how much memory a model takes; 0 where the config does not say.
 
-    `matrices` are those of the layers, exact for the families that are known and empty for others. `experts` stand in
-    a layer, of which a token passes `experts_per_token`; `has_dropout`: training drops some values at random.
+    `matrices` are those of the layers, exact, and empty where nobody has counted them: `unknown_because` says why.
+    `experts` stand in a layer, of which a token passes `experts_per_token`.
+    `has_dropout`: training drops some values at random.
     """
 
     hidden_size: int = 0
@@ -41,6 +42,7 @@ class ModelShape(Value):
     experts_per_token: int = 0
     has_dropout: bool = False
     matrices: tuple[Matrix, ...] = ()
+    unknown_because: str = ""
 
 
 class ModelOrigin(Value):

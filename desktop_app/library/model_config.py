@@ -15,6 +15,7 @@ from desktop_app.errors import ModelError
 from .json_file import read_json_object, shown
 from .native_architectures import CAUSAL_LANGUAGE_MODELS, OTHER_MODELS, TRANSFORMERS_VERSION
 from .parameter_layout import parameter_layout
+from .walked_layout import walked_layout
 
 CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 2 * 1024 * 1024
@@ -77,6 +78,7 @@ def read_model_config(folder: Path) -> ModelConfig:
     names = [name for name in architectures if isinstance(name, str)] if isinstance(architectures, list) else []
     quantization = text.get("quantization_config")
     layout = parameter_layout(raw)
+    walked = None if layout else walked_layout(raw)
     return ModelConfig(
         model_type=model_type,
         architecture=names[0][:120] if names else model_type,
@@ -84,7 +86,8 @@ def read_model_config(folder: Path) -> ModelConfig:
             **sizes,
             tied_embeddings=text.get("tie_word_embeddings") is True,
             has_dropout=_has_dropout(model_type, text),
-            matrices=layout.matrices if layout else (),
+            matrices=layout.matrices if layout else walked.matrices if walked else (),
+            unknown_because="" if layout or not walked else walked.problem,
         ),
         context_length=context_length,
         dtype=str(text.get("dtype") or text.get("torch_dtype") or "").removeprefix("torch.")[:20],

@@ -1,7 +1,8 @@
 """How much memory, disk and time a job will need, by arithmetic alone, each term with its formula and its source.
 
-The families that library/parameter_layout.py knows are counted exactly; others as if they were a Llama. Knows the
-computer by one sample. What earlier runs measured corrects the sum (`correction`); 15 % are kept as a margin.
+The families that library/parameter_layout.py knows are counted exactly, others by a walk through the model that a
+worker makes; what nobody has counted is unknown, and the plan says so. Knows the computer by one sample. What earlier
+runs measured corrects the sum (`correction`); 15 % are kept as a margin.
 """
 
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ __all__ = [
     "training_disk_bytes",
 ]
 
-Verdict = Literal["fits", "tight", "does_not_fit"]
+Verdict = Literal["fits", "tight", "does_not_fit", "unknown"]
 MARGIN = 0.15
 
 _CPU_LIBRARIES_BYTES = 560_000_000
@@ -89,6 +90,8 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
     main = _budget("gpu" if is_gpu else "ram", [_program(spec, is_gpu), *terms], sample, correction)
     ram = _budget("ram", _beside_gpu(weights), sample) if is_gpu else None
     disk = disk_parts(spec, facts)
+    if is_unknown(spec, facts):
+        return _unknown(facts, main, sample, unused)
     return MemoryPlan(
         terms=main.terms,
         needed_bytes=main.needed_bytes,
@@ -99,6 +102,32 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
         where=main.where,
         ram=ram,
         disk=disk,
+    )
+
+
+def is_unknown(spec: AnySpec, facts: ModelFacts) -> bool:
+    """Whether nobody has counted the layers that a training of this model would work on."""
+    return isinstance(spec, FinetuneSpec) and facts.kind == "base" and not facts.shape.matrices
+
+
+def _unknown(facts: ModelFacts, main: Budget, sample: MachineSample, unused: str) -> MemoryPlan:
+    """What is known all the same: the program and the weights. The rest is not guessed."""
+    terms = tuple(term for term in main.terms if term.name in ("Program", "CUDA context", "Weights"))
+    known = sum(term.bytes for term in terms)
+    why = facts.shape.unknown_because or "its layers have not been counted yet"
+    place = "GPU memory" if main.where == "gpu" else "memory"
+    sentence = (
+        f"The family {facts.model_type or 'of this model'} is not known here, and {why}. Program and weights alone "
+        f"take {amount_text(known)} of {amount_text(main.free_bytes)} free {place}. {unused}"
+    )
+    return MemoryPlan(
+        terms=terms,
+        needed_bytes=known,
+        free_bytes=main.free_bytes,
+        disk_bytes=0,
+        verdict="does_not_fit" if known > main.free_bytes else "unknown",
+        sentence=sentence.strip(),
+        where=main.where,
     )
 
 

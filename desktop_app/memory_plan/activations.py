@@ -87,13 +87,17 @@ def layer_bytes(spec: FinetuneSpec, facts: ModelFacts, width: int, is_gpu: bool)
         values += spec.max_length  # the mask of each layer as numbers
         if keys < queries and found.keys:
             values += 2 * (queries - keys)  # keys and values repeated for each head
-    values += found.middle * _middle(s) + s.heads
+    if facts.model_type not in FAMILIES:
+        values += _values_of_matrices(s) - found.queries * queries - found.keys * keys - found.hidden * hidden
+    else:
+        values += found.middle * _middle(s)
+    values += s.heads
     if is_plain:
         values += found.input_hidden * hidden + found.input_queries * queries + found.input_middle * _middle(s)
     if not spec.is_adapter:
         values += found.full_hidden * hidden + found.full_queries * queries + found.full_keys * keys
     total = values * width + found.hidden * hidden * (max(4, width) if found.norms_in_fp32 else width)
-    total += _expert_values(s, is_plain) * width
+    total += _expert_values(s, is_plain) * width if facts.model_type in FAMILIES else 0
     if spec.is_adapter:
         adapted = adapted_matrices(s, spec)
         total += sum(spec.rank * each.count for each in adapted) / max(1, s.layers) * width
@@ -130,6 +134,23 @@ def _middle(shape: ModelShape) -> float:
         if each.is_linear and each.name in names
     )
     return total / max(1, shape.layers)
+
+
+def _values_of_matrices(shape: ModelShape) -> float:
+    """What a layer of any family computes for a token, by its matrices: their results, and inputs of another width.
+
+    Attention and feed-forward part each lead back to the residual stream by a matrix whose input is a value of its own,
+    of another width or not. For a Llama that is what is counted in `Saved`. Of experts a token passes through a few.
+    """
+    total, back = 0.0, 0
+    for each in shape.matrices:
+        is_stacked = not each.is_linear and shape.experts > 1 and each.count % shape.experts == 0
+        share = min(1.0, max(1, shape.experts_per_token) / shape.experts) if is_stacked else 1.0
+        width = each.out + (each.into if each.into != shape.hidden_size else 0)
+        total += width * each.count * share
+        back += each.count if each.out == shape.hidden_size != each.into and not is_stacked else 0
+    layers = max(1, shape.layers)
+    return (total + max(0, 2 * layers - back) * shape.hidden_size) / layers
 
 
 def _expert_values(shape: ModelShape, is_plain: bool) -> float:

@@ -12,7 +12,7 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import AnySpec
 
-from . import MemoryPlan, memory_plan
+from . import MemoryPlan, is_unknown, memory_plan
 from .disk import DiskRoom
 from .duration import Duration, duration
 from .experience import correction
@@ -69,6 +69,8 @@ def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:
     factor = correction(spec, known.jobs)
     spec = as_long_as_its_rows(spec, known.statistics.longest if known.statistics else None)
     memory = memory_plan(spec, facts, known.sample, factor)
+    if is_unknown(spec, facts):
+        return JobPlan(memory=memory)
     return JobPlan(
         memory=memory,
         time=duration(spec, facts, known.sample, _tokens(spec, known), known.jobs, known.probe),

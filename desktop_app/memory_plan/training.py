@@ -27,7 +27,7 @@ OPTIMIZER_BYTES = {
 _FOUR_BITS = 0.5 + 4 / 64
 _FOUR_BITS_DOUBLE = 0.5 + 1 / 64 + 4 / (64 * 256)
 _MEASURED = "Saved values counted by family; checked against the worker's peak on the processor (docs/log.md)."
-_LLAMA = "This family is not known here: counted as if it were a Llama."
+_BY_MATRICES = "Counted by the results and inputs of the model's matrices; not checked with this family."
 # trl's fused output layer: logits in tiles of so many tokens and words, seven and a quarter of them in fp32 on the way
 # back (transformed, log-probabilities, probabilities, gradient, three results of one expression, a mask of a byte).
 _TILE_TOKENS, _TILE_WORDS = 4096, 32_768
@@ -119,7 +119,7 @@ def _step(spec: FinetuneSpec, facts: ModelFacts, weights: Weights) -> list[Term]
         formula = f"{tokens:,} tokens × {shape.layers} layers × {layer.saved:,} bytes; {layer.words}"
     logits, logits_words = _logits(spec, facts, weights, tokens)
     moment = max(_Moment(activations=held, logits=logits), _Moment(activations=back, logits=0), key=lambda m: m.bytes)
-    source = (UNCHECKED if weights.is_gpu else _MEASURED) if layer.is_known else _LLAMA
+    source = (UNCHECKED if weights.is_gpu else _MEASURED) if layer.is_known else _BY_MATRICES
     parts = [Term(name="Activations", bytes=moment.activations, formula=formula, source=source)]
     if moment.logits:
         parts.append(Term(name="Logits", bytes=moment.logits, formula=logits_words, source=_TILE_SOURCE))

@@ -38,6 +38,7 @@ _DOING = {
     "load_model": "Loading the model",
     "answer": "The answer",
     "probe": "The measurement",
+    "walk": "Looking at the layers",
     "has_token": "Asking the keyring",
     "save_token": "Keeping the token",
 }

@@ -103,6 +103,8 @@ def _from_cache(text: str, stamp: str, path: str) -> ModelFacts | None:
         facts = ModelFacts.model_validate_json(text)
     except ValueError:
         return None
+    if facts.kind == "base" and not facts.shape.matrices:
+        return None  # somebody may have counted its layers since; to read it anew takes milliseconds
     return facts if facts.path == path and stamp == _stamp(facts) else None
 
 

@@ -16,7 +16,8 @@ from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import AnySpec
-from desktop_app.errors import AppError, ModelError, SpecError
+from desktop_app.errors import AppError, ModelError, ServiceError, SpecError
+from desktop_app.memory_plan import is_unknown
 from desktop_app.memory_plan.disk import disk_rooms
 from desktop_app.memory_plan.duration import step_count
 from desktop_app.memory_plan.job_plan import Known, PlanReport, job_plan
@@ -36,6 +37,9 @@ def plan_report(
         AppError: the spec names no model, or its model cannot be read.
     """
     facts = _facts(spec, inspect)
+    if is_unknown(spec, facts):
+        _count_layers(facts.path)
+        facts = _facts(spec, inspect)
     report, problem = None, ""
     if isinstance(spec, FinetuneSpec):
         try:
@@ -70,6 +74,17 @@ def _facts(spec: AnySpec, inspect: Service) -> ModelFacts:
     if facts.problem and not is_pickle:
         raise ModelError(facts.problem, facts.hint)
     return facts
+
+
+def _count_layers(model: str) -> None:
+    """Let a worker count them; what it found, or why it found nothing, stands in the facts that are read next."""
+    walker = Service("probe")
+    try:
+        walker.call("walk", _LOOK_S, path=model)
+    except ServiceError:
+        pass  # it stays unknown, which the plan says
+    finally:
+        walker.close()
 
 
 def _counted(spec: FinetuneSpec, inspect: Service) -> DataReport:

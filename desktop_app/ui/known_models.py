@@ -19,6 +19,7 @@ from desktop_app.settings import Settings
 from desktop_app.storage.model_notes import ModelNotes
 
 _READ_TIMEOUT_S = 20.0
+_WALK_TIMEOUT_S = 120.0
 _MAKING_KINDS = ("finetune", "quantize", "convert", "export")
 
 
@@ -32,6 +33,8 @@ class KnownModels:
         self.settings = settings
         self.inspector = inspector
         self.facts: dict[str, ModelFacts] = {}
+        self.walker = Service("probe", idle_s=1.0)
+        self._walked: set[str] = set()
         self.made_by: dict[str, str] = {}  # folder of a result -> its name, after the job that made it
         self.changed = Event[[]]()
         self.notes = ModelNotes.read(model_notes_file())
@@ -148,6 +151,27 @@ class KnownModels:
         """Read a folder in the background unless its facts are known."""
         if folder and folder not in self.facts and folder not in self._being_read:
             background_tasks.create(self.read(folder), name=f"read {folder}")
+
+    def need_layers(self, folder: str) -> None:
+        """Let a worker count the layers of a model whose family is not known here, once, then read it anew."""
+        facts = self.facts.get(folder)
+        is_unknown = facts is not None and facts.kind == "base" and not facts.problem and not facts.shape.matrices
+        if is_unknown and folder not in self._walked:
+            self._walked.add(folder)
+            background_tasks.create(self._walk(folder), name=f"count the layers of {folder}")
+
+    async def _walk(self, folder: str) -> None:
+        try:
+            await run.io_bound(self.walker.call, "walk", _WALK_TIMEOUT_S, path=folder)
+        except AppError as error:
+            facts = self.facts.get(folder)
+            if facts is not None:
+                why = f"its layers could not be counted ({error.message.rstrip('.')})"
+                shape = facts.shape.model_copy(update={"unknown_because": why})
+                self.facts[folder] = facts.model_copy(update={"shape": shape})
+                self.changed.emit()
+            return
+        await self.read(folder)
 
     async def read_missing(self) -> None:
         """Read all folders that have not been read yet, one after the other."""

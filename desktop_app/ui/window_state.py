@@ -111,7 +111,7 @@ class WindowState:
 
     def close(self) -> None:
         """End the helpers, so that no thread that waits for one keeps the program from ending."""
-        for service in (self.inspect, self.sensors, self.reader, self.hub):
+        for service in (self.inspect, self.sensors, self.reader, self.hub, self.models.walker):
             service.close()
         self.probe.stop()
         self.chat.chat.free()

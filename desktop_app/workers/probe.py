@@ -26,6 +26,7 @@ from desktop_app.serving import Cancelled, Teller, serve
 from desktop_app.training_data.examples import examples_of
 from desktop_app.training_data.tokenization import Tokenization
 
+from .architecture_walk import walk
 from .finetune import Rows, tokenized_rows
 from .foreign_errors import foreign_errors_in_words
 from .preflight import base_model_facts, check_device, check_method, check_precision
@@ -51,7 +52,7 @@ def run_probe() -> int:
 
 
 def _methods() -> Mapping[str, Callable[..., Any]]:
-    return {"probe": probe}
+    return {"probe": probe, "walk": walk}
 
 
 def probe(spec: dict[str, Any], progress: Teller, limit_s: float = _STEPS_S) -> dict[str, Any]:

@@ -183,6 +183,7 @@ class _FinetuneTab:
         self.form.facts = state.models.facts.get(state.model)
         self.form.report = state.files.reports.get(state.data)
         state.models.need(state.model)
+        state.models.need_layers(state.model)
         state.files.need(state.data)
         self._show_choices()
         sample = state.machine[-1] if state.machine else None

@@ -14,6 +14,7 @@ from .hint import hint
 _VERDICTS = {
     "fits": ("It fits", "o_check_circle", "c-good"),
     "tight": ("It is tight", "o_error_outline", "c-warn"),
+    "unknown": ("Unknown", "o_help_outline", "c-warn"),
     "does_not_fit": ("It does not fit", "o_cancel", "c-bad"),
 }
 _ONE_LINE = 75

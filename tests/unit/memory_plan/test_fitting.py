@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.memory_plan import dense_parameters, memory_plan
 from desktop_app.memory_plan.fitting import fitted
 
@@ -14,6 +15,7 @@ SHAPE = ModelShape(
     hidden_size=2048, intermediate_size=8192, layers=16, heads=32, kv_heads=8, head_dim=64, vocab_size=128256,
     tied_embeddings=True,
 )  # fmt: skip
+SHAPE = SHAPE.model_copy(update={"matrices": linear_layers(SHAPE)})
 FACTS = ModelFacts(path="/m", name="m", model_type="llama", parameters=dense_parameters(SHAPE), shape=SHAPE)
 SPEC = FinetuneSpec(model="/m", data="/d", batch_size=8, gradient_accumulation=2, device="cpu")
 

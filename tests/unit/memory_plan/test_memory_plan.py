@@ -9,9 +9,12 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.domain.spec import JobSpec
 from desktop_app.hardware import cuda_state
 from desktop_app.memory_plan import MARGIN, dense_parameters, memory_plan, trained_parameters
+from desktop_app.memory_plan.activations import layer_bytes
+from desktop_app.memory_plan.job_plan import Known, job_plan
 
 
 def _shape(hidden: int, middle: int, layers: int, heads: int, kv_heads: int, vocab: int, tied: bool) -> ModelShape:
@@ -34,7 +37,11 @@ WIDE = _shape(256, 704, 4, 4, 2, 32000, True)
 
 
 def _facts(shape: ModelShape, **changes: object) -> ModelFacts:
-    return ModelFacts(path="m", name="m", parameters=dense_parameters(shape), shape=shape).model_copy(update=changes)
+    parameters = dense_parameters(shape)
+    if shape.hidden_size:
+        shape = shape.model_copy(update={"matrices": linear_layers(shape)})
+    found = ModelFacts(path="m", name="m", model_type="llama", parameters=parameters, shape=shape)
+    return found.model_copy(update=changes)
 
 
 def _sample(ram: float, gpu: float | None = None) -> MachineSample:
@@ -151,8 +158,30 @@ def test_the_verdict_follows_from_the_terms(spec: JobSpec, shape: ModelShape, fr
     expected = (
         "fits" if plan.needed_bytes * (1 + MARGIN) <= free else "tight" if plan.needed_bytes <= free else "does_not_fit"
     )
-    assert plan.verdict == expected
+    is_uncounted = isinstance(spec, FinetuneSpec) and not shape.hidden_size
+    assert plan.verdict == ("unknown" if is_uncounted and expected != "does_not_fit" else expected)
     assert plan.disk_bytes >= 0
+
+
+def test_a_family_that_nobody_counted_is_unknown_and_not_taken_for_a_llama() -> None:
+    unknown = _facts(SMALL, model_type="new_family").model_copy(update={"shape": SMALL})
+    spec = FinetuneSpec(model="m", data="d", device="cpu")
+    plan = memory_plan(spec, unknown, _sample(1e12))
+    assert plan.verdict == "unknown" and [term.name for term in plan.terms] == ["Program", "Weights"]
+    assert "new_family is not known here" in plan.sentence and "not been counted yet" in plan.sentence
+    why = unknown.model_copy(update={"shape": SMALL.model_copy(update={"unknown_because": "it has no layers"})})
+    assert "and it has no layers." in memory_plan(spec, why, _sample(1e12)).sentence
+    assert memory_plan(spec, unknown, _sample(1)).verdict == "does_not_fit", "for the weights alone are too much"
+    whole = job_plan(spec, unknown, Known(sample=_sample(1e12)))
+    assert whole.time is None and whole.fitting is None
+
+
+def test_the_rule_for_any_family_gives_what_is_counted_for_a_llama() -> None:
+    spec = FinetuneSpec(model="m", data="d", device="cpu", batch_size=1)
+    known = layer_bytes(spec, _facts(LLAMA_8B), 4, is_gpu=False)
+    by_matrices = layer_bytes(spec, _facts(LLAMA_8B, model_type="new_family"), 4, is_gpu=False)
+    assert known.is_known and not by_matrices.is_known
+    assert by_matrices.saved == known.saved
 
 
 @given(specs, shapes, st.sampled_from(["rank", "batch_size", "max_length"]))

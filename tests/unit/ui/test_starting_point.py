@@ -6,6 +6,7 @@ from desktop_app.domain.data_report import DataReport, TokenStatistics
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.memory_plan import memory_plan
 from desktop_app.ui.starting_point import StartingPoint, starting_point
 
@@ -15,9 +16,10 @@ SHAPE = ModelShape(
     hidden_size=2048, intermediate_size=8192, layers=16, heads=32, kv_heads=8, vocab_size=128256,
     tied_embeddings=True,
 )  # fmt: skip
+SHAPE = SHAPE.model_copy(update={"matrices": linear_layers(SHAPE)})
 FACTS = ModelFacts(
-    path="/m", name="m", kind="base", architecture="LlamaForCausalLM", dtype="bfloat16", parameters=1_235_814_400,
-    size_bytes=2_471_628_800, context_length=4096, shape=SHAPE,
+    path="/m", name="m", model_type="llama", architecture="LlamaForCausalLM", dtype="bfloat16",
+    parameters=1_235_814_400, size_bytes=2_471_628_800, context_length=4096, shape=SHAPE,
 )  # fmt: skip
 COUNTED = TokenStatistics(
     model="/m", max_length=1024, rows=1000, tokens=300_000, trained_tokens=90_000, longest=2000, median=250,
