@@ -41,7 +41,9 @@ def main() -> int:
     parser.add_argument("--torch", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--no-selftest", action="store_true", help="build only")
     parser.add_argument("--window", action="store_true", help="on Linux: also try the demo by mouse in its window")
-    parser.add_argument("--methods", action="store_true", help="also run every method once, without Python or compiler")
+    parser.add_argument(
+        "--methods", action="store_true", help="also run every method and kind of job once, without Python or compiler"
+    )
     parser.add_argument("--no-build", action="store_true", help="only try what was built before")
     arguments = parser.parse_args()
     code = 0 if arguments.no_build else build(arguments.torch)
@@ -119,23 +121,42 @@ def selftest() -> int:
 
 
 def try_methods() -> int:
-    """Run every method that can be chosen once on the demo model, where PATH leads to no Python and no compiler."""
+    """Run every method and kind of job once on the demo model, where PATH leads to no Python and no compiler."""
     problems = []
     with tempfile.TemporaryDirectory(prefix="whetstone-methods-") as place:
         folder = Path(place)
         (folder / "bin").mkdir()
         environment = {"PATH": str(folder / "bin"), "WHETSTONE_DATA_DIR": str(folder / "data"), "HOME": place}
-        for name, spec in method_specs(folder).items():
+        calls = {"chat": ["chat", str(demo_model()), "--prompt", "Where is the saw?", "--max-new-tokens", "8"]}
+        for name, spec in (method_specs(folder) | specs_of_results(folder)).items():
             file = folder / f"{name}.json"
-            file.write_text(json.dumps({**spec, "name": name, "output": str(folder / f"{name}-result")}))
+            output = {} if spec["kind"] == "evaluate" else {"output": str(folder / f"{name}-result")}
+            file.write_text(json.dumps({**spec, **output, "name": name}))
+            calls[name] = ["run", str(file)]
+        for name, words in calls.items():
             start = time.monotonic()
-            run = [str(PROGRAM), "run", str(file)]
-            told = subprocess.run(run, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
-            words = "" if told.returncode == 0 else f": {' '.join((told.stdout + told.stderr).splitlines()[-3:])}"
-            print(f"{name:24} exit code {told.returncode}, {time.monotonic() - start:.0f} s{words}", flush=True)
+            command = [str(PROGRAM), *words]
+            told = subprocess.run(
+                command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+            )
+            said = "" if told.returncode == 0 else f": {' '.join((told.stdout + told.stderr).splitlines()[-3:])}"
+            print(f"{name:24} exit code {told.returncode}, {time.monotonic() - start:.0f} s{said}", flush=True)
             problems += [name] if told.returncode else []
-    print("Every method ran." if not problems else f"These did not: {', '.join(problems)}.")
+    print("All of them ran." if not problems else f"These did not: {', '.join(problems)}.")
     return 1 if problems else 0
+
+
+def specs_of_results(folder: Path) -> dict[str, dict[str, object]]:
+    """Return a spec for each kind of job that takes what the methods before have made."""
+    adapter, copy = str(folder / "lora-result"), str(folder / "nf4-result")
+    return {
+        "evaluate": {"kind": "evaluate", "model": str(demo_model()), "variants": [adapter, copy]},
+        "export_whole": {"kind": "export", "model": adapter, "form": "whole"},
+        "export_gguf": {"kind": "export", "model": adapter, "form": "gguf"},
+        "bundle": {"kind": "bundle", "model": str(demo_model()), "parts": ["model", "tokenizer"]},
+        "open_bundle": {"kind": "open_bundle", "bundle": str(folder / "bundle-result")},
+        "bring_in": {"kind": "bring_in", "model": copy},
+    }
 
 
 def method_specs(folder: Path) -> dict[str, dict[str, object]]:
