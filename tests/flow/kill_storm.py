@@ -44,7 +44,7 @@ def storm(bench: Bench, seed: int, kills: int) -> dict[str, object]:
     while sum(killed.values()) < kills:
         if len([folder for folder in job_folders(jobs_dir()) if not folder.has_outcome]) < 2:
             submitted.append(bench.submit(chance.choice(BEHAVIOURS)))
-        target = chance.choice(("worker", "supervisor"))
+        target = chance.choices(("worker", "supervisor"), (1, 3))[0]
         if target == "worker":
             # Without waiting for one, a slow computer would only ever lose supervisors that were still starting.
             submit.ensure_supervisor()
