@@ -12,6 +12,7 @@ from desktop_app.domain.job import Job, JobState
 
 from .job_rows import KIND_NAMES, JobFilter
 from .widgets.job_dot import job_dot
+from .widgets.table_filter import chip_rule, filter_chip, search_field
 
 _MOST_TAGS = 8
 
@@ -32,12 +33,7 @@ class JobFilterBar:
 
     def draw_search(self, what: str) -> None:
         """Draw the search field; `what` says what it searches, for screen readers."""
-        field = ui.input(placeholder="Search", on_change=lambda event: self._set_text(event.value or ""))
-        field.classes("w-[200px] shrink-0 max-[999px]:w-[150px]").props("clearable debounce=150")
-        field.props["aria-label"] = f"Search {what}"
-        with field.add_slot("prepend"):
-            ui.icon("o_search").props("aria-hidden=true")
-        self._search = field
+        self._search = search_field(what, self._set_text)
 
     def show_search(self, is_shown: bool) -> None:
         """Show the search field or take it away, where there is nothing to search."""
@@ -68,7 +64,7 @@ class JobFilterBar:
             if self._with_kinds and len(shown_kinds) > 1:
                 for kind in shown_kinds:
                     self._draw_chip(f"{KIND_NAMES[kind]} {kinds[kind]:,}", kind, self._kinds)
-                ui.element("span").classes("rule-l h-4 mx-1")
+                chip_rule()
             shown_states = [state for state in JobState if states[state] or state in self._states]
             for state in shown_states:
                 self._draw_chip(f"{state.value.capitalize()} {states[state]:,}", state, self._states)
@@ -89,16 +85,11 @@ class JobFilterBar:
         shown = [tag for tag, _ in tags.most_common(_MOST_TAGS)]
         shown += [tag for tag in sorted(self._tags) if tag not in shown]
         if shown or archived:
-            ui.element("span").classes("rule-l h-4 mx-1")
+            chip_rule()
         for tag in shown:
             self._draw_chip(f"{tag} {tags[tag]:,}", tag, self._tags)
         if archived:
-            with ui.chip(
-                color=None,
-                selectable=True,
-                selected=self._is_archived,
-                on_selection_change=lambda event: self._set_archived(event.value),
-            ).mark("show-archived"):
+            with filter_chip(self._is_archived, self._set_archived).mark("show-archived"):
                 ui.label(f"Archived {archived:,}")
 
     def _draw_chip(self, text: str, value: str, chosen: set[str] | set[JobState]) -> None:
@@ -106,12 +97,7 @@ class JobFilterBar:
             (chosen.add if is_on else chosen.discard)(value)  # type: ignore[arg-type]
             self._changed()
 
-        with ui.chip(
-            color=None,
-            selectable=True,
-            selected=value in chosen,
-            on_selection_change=lambda event: toggle(event.value),
-        ):
+        with filter_chip(value in chosen, toggle):
             if isinstance(value, JobState):
                 job_dot(value, is_named=False).classes("mr-1.5")
             ui.label(text)

@@ -172,6 +172,7 @@ async def test_ticked_runs_are_compared(user: User, state: WindowState, jobs: di
     assert compared[place + 1 : place + 4] == ["best", "1.236", "1.415"]
     settings = texts_below(user, "settings")
     assert settings[settings.index("Method") + 1 :][:2] == ["qlora", "lora"] and "Rank" not in settings
+    await user.should_see(ui.echart, retries=PATIENT)  # the curves are read in a thread
     chart = next(iter(user.find(ui.echart).elements))
     await until(lambda: len(chart.options["series"]) == 4)
     assert [line["name"] for line in chart.options["series"]][:2] == [

@@ -9,6 +9,8 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.storage.model_notes import ModelNote
 from desktop_app.ui.model_filter import GROUP_NAMES, ModelFilter, group_counts
 
+from .table_filter import chip_rule, filter_chip, search_field
+
 _MOST_TAGS = 12
 
 
@@ -25,12 +27,7 @@ class ModelFilterBar:
 
     def draw_search(self) -> None:
         """Draw the search field."""
-        field = ui.input(placeholder="Search", on_change=lambda event: self._set_text(event.value or ""))
-        field.classes("w-[180px] max-[999px]:w-[132px]").props('aria-label="Search the models" clearable debounce=150')
-        field.mark("search-models")
-        with field.add_slot("prepend"):
-            ui.icon("o_search").props("aria-hidden=true")
-        self._search = field
+        self._search = search_field("the models", self._set_text).mark("search-models")
 
     def draw_chips(self) -> None:
         """Make the place for the chips; `count` fills it."""
@@ -53,7 +50,7 @@ class ModelFilterBar:
                 if groups[group]:
                     self._draw_chip(f"{name} {groups[group]:,}", group, self._groups)
             if tags:
-                ui.element("span").classes("rule-l h-4 mx-1")
+                chip_rule()
             for tag, number in tags.most_common(_MOST_TAGS):
                 self._draw_chip(f"{tag} {number:,}", tag, self._tags)
         self._remember()
@@ -73,10 +70,7 @@ class ModelFilterBar:
             (chosen.add if is_on else chosen.discard)(value)
             self._changed()
 
-        is_chosen = value in chosen
-        with ui.chip(
-            color=None, selectable=True, selected=is_chosen, on_selection_change=lambda event: toggle(event.value)
-        ).mark(f"show-{value}"):
+        with filter_chip(value in chosen, toggle).mark(f"show-{value}"):
             ui.label(text)
 
     def _set_text(self, text: str) -> None:
