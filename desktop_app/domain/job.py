@@ -18,6 +18,7 @@ from .spec import JobSpec
 from .value import Value
 
 LONGEST_TAG = 40
+_JOB_ID = re.compile(r"\d{8}-\d{6}-(?P<words>.+)-[0-9a-f]{4}")  # as make_job_id makes them
 # Kinds whose half-done work is kept where the result will be, so that they can go on after a cancellation.
 KINDS_THAT_GO_ON = ("bring_in", "download", "open_bundle")
 
@@ -136,9 +137,17 @@ def models_of(job: Job) -> dict[str, str]:
     result, further = Path(job.result), job.spec.get("further_methods")
     if job.kind == "quantize" and further:
         methods = [job.spec.get("method", ""), *further]
-        return {str(result / each): f"{job.name}, {METHODS[each].title}" for each in methods if each in METHODS}
-    merged = {str(result / "merged"): f"{job.name}, merged"} if "merged_bytes" in job.summary else {}
+        return {str(result / each): f"{job.name} {METHODS[each].title}" for each in methods if each in METHODS}
+    merged = {str(result / "merged"): f"{job.name} merged"} if "merged_bytes" in job.summary else {}
     return {job.result: job.name, **merged}
+
+
+def name_by_job(path: Path) -> str:
+    """Name a result inside a job's folder by the job, whose id holds it, for `result` says nothing; '' for others."""
+    for folder, beside in ((path, ""), (path.parent, f" {path.name}")):
+        if folder.name == "result" and (found := _JOB_ID.fullmatch(folder.parent.name)):
+            return found["words"] + beside
+    return ""
 
 
 def job_name(spec: JobSpec) -> str:

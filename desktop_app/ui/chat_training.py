@@ -23,12 +23,14 @@ def pairs_file(state: WindowState) -> Path:
     return Path(state.settings.chat_pairs_file or paths.chat_pairs_file())
 
 
-async def keep_answer(state: WindowState, at: int, column: int) -> None:
-    """Put the conversation up to an answer into the file of answers, and say so."""
+async def keep_answer(state: WindowState, at: int, column: int) -> bool:
+    """Put the conversation up to an answer into the file of answers, and say so; whether it went well."""
     file = answers_file(state)
     row = {"messages": messages(state.chat.conversation, column, at)}
-    if await state.chat.save_rows(file, [row]):
-        ui.notify("Saved as a row to train on.", caption=str(file))
+    if not await state.chat.save_rows(file, [row]):
+        return False
+    ui.notify("Saved as a row to train on.", caption=str(file))
+    return True
 
 
 async def choose_file(state: WindowState, is_pairs: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from desktop_app import __version__
 from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.run_record import RunRecord
 from desktop_app.domain.spec import SPEC_TYPES
 
@@ -181,6 +182,12 @@ def in_use_text(facts: Mapping[str, Any]) -> str:
 
 def label(name: str) -> str:
     """Say the name of a metric, a setting or a figure as words: 'eval_loss_before' -> 'Evaluation loss before'."""
+    for mark in (".", ": "):  # of one of several copies: "gguf_q8_0.size_after", "nf4: format"
+        head, _, rest = name.rpartition(mark) if mark == "." else name.partition(mark)
+        if head and rest:
+            words = label(rest)
+            title = METHODS[head].title if head in METHODS else head  # type: ignore[index]  # any text may stand there
+            return f"{title}: {words[:1].lower()}{words[1:]}"
     for suffix, _ in () if name in _LABELS else _UNITS:
         name = name.removesuffix(suffix)
     if name in _LABELS:

@@ -17,6 +17,7 @@ from peft import PeftModel
 
 from desktop_app.domain.chat import Answered, LoadedModel, Sampling, Speaker
 from desktop_app.domain.data_report import Turn
+from desktop_app.domain.job import name_by_job
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import DataError, MemoryShortage, ModelError
 from desktop_app.hardware.sensors import machine_sample
@@ -117,15 +118,14 @@ class ChatModel:
             progress.stream(stage="adapter")
             self._add(facts)
         words = self._words_of(facts)
-        weights = [*self.model.parameters(), *self.model.buffers()]
         return LoadedModel(
             model=facts.path,
             base=self.base.path,
-            name=facts.name,
+            name=name_by_job(Path(facts.path)) or facts.name,
             device=self.device.type,
             dtype=dtype_name(self.model.dtype),
             quantization=self.base.quantization,
-            memory_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
+            memory_bytes=sum(map(_held_bytes, [*self.model.parameters(), *self.model.buffers()])),
             context_length=self.base.context_length,
             has_own_template=not words.template.is_plain,
             load_s=self.load_s,
@@ -239,6 +239,14 @@ def _loaded(facts: ModelFacts, device: torch.device, dtype: torch.dtype, progres
     progress.stream(stage="unpack")
     file = path if path.is_file() else sorted(path.glob("*.gguf"))[0]
     return loaded_again(file.parent, file.name, device, dtype)
+
+
+def _held_bytes(weight: torch.Tensor) -> int:
+    """Count what a weight really takes: torchao's say the number format that they compute in, and hold another."""
+    if not type(weight).__module__.startswith("torchao"):
+        return weight.numel() * weight.element_size()
+    names, _ = weight.__tensor_flatten__()
+    return sum(_held_bytes(getattr(weight, name)) for name in names)
 
 
 def _key(facts: ModelFacts) -> str:

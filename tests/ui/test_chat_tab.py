@@ -89,10 +89,8 @@ async def test_conversations_are_kept_edited_corrected_and_saved(user: User, tal
     await talking.chat.send("third")
     sent = talking.chat.conversation.turns(0, 1)
     assert [turn.text for turn in sent] == ["Be brief.", "another", "No.", "third"]
-    from desktop_app.ui.chat_training import start_training
-
-    start_training(talking, is_pairs=False)
-    assert talking.tab == "finetune"
+    user.find(marker="train-next").click()
+    await until(lambda: talking.tab == "finetune")
     assert talking.data == str(paths.chat_answers_file())
     assert talking.model == talking.settings.model_folders[0]
 

@@ -19,6 +19,7 @@ from desktop_app.ui.widgets.chat_rounds import ChatRounds, RoundActions
 from desktop_app.ui.widgets.chat_settings import ChatSettings
 from desktop_app.ui.widgets.copying import copy
 from desktop_app.ui.widgets.empty_state import empty_state
+from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.widgets.prompt_table import run_prompt_list
 from desktop_app.ui.widgets.save_text import save_text
@@ -42,6 +43,7 @@ class _ChatTab:
         self.state = state
         self.session = state.chat
         self.asked_at = 0.0
+        self.is_pairs = False
         with TitleBar("Chat") as self.title:
             self._draw_actions()
         with ui.row().classes("w-full grow min-h-0 gap-0 no-wrap items-stretch"):
@@ -76,6 +78,9 @@ class _ChatTab:
             ui.menu_item("Keep votes in …", lambda: choose_file(self.state, is_pairs=True))
             ui.menu_item("Train on saved answers", lambda: self._train(is_pairs=False)).mark("train-answers")
             ui.menu_item("Train on votes", lambda: self._train(is_pairs=True)).mark("train-votes")
+        self.next_run = button("", "o_tune", on_click=lambda: self._train(self.is_pairs)).mark("train-next")
+        hint(self.next_run, "Open Fine-tune with what was saved here, ready to start")
+        self.next_run.set_visibility(False)
         button("New", "o_add", on_click=self._begin).mark("new-chat")
 
     def _draw_empty(self) -> None:
@@ -201,12 +206,20 @@ class _ChatTab:
             await self.session.correct(at, column, text)
 
     async def _save_row(self, at: int, column: int) -> None:
-        await keep_answer(self.state, at, column)
+        if await keep_answer(self.state, at, column):
+            self._offer_run(is_pairs=False)
+
+    def _offer_run(self, is_pairs: bool) -> None:
+        """The next step stands in sight as soon as there is something to train on."""
+        self.is_pairs = is_pairs
+        self.next_run.set_text("Train on votes" if is_pairs else "Train on answers")
+        self.next_run.set_visibility(True)
 
     async def _vote(self, at: int, column: int) -> None:
         file = pairs_file(self.state)
         if await self.session.vote(at, column, file) and column >= 0:
             ui.notify("Kept your vote as a preference pair.", caption=str(file))
+            self._offer_run(is_pairs=True)
 
     def _begin(self) -> None:
         self.session.begin()

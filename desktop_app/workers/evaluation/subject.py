@@ -3,12 +3,12 @@
 An adapter is put on its base, a GGUF file is read by transformers into fp32, any other folder as it is.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desktop_app.domain.evaluation import Role
+from desktop_app.domain.job import name_by_job
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import ModelError, SpecError
 from desktop_app.library.model_folder import check_model_folder, model_facts
@@ -16,8 +16,6 @@ from desktop_app.workers.quantize import weight_bytes
 
 if TYPE_CHECKING:
     import torch
-
-_JOB_ID = re.compile(r"\d{8}-\d{6}-(?P<words>.+)-[0-9a-f]{4}")  # NOTE: domain/job.py makes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +116,4 @@ def _subject(path: Path, *, is_original: bool) -> Subject:
 
 
 def _label(path: Path) -> str:
-    """Name a model by its folder; a result inside a job's folder by the job, for `result` says nothing."""
-    if path.name == "result":
-        return _of_job(path.parent)
-    if path.is_dir() and path.parent.name == "result":
-        return f"{_of_job(path.parent.parent)} {path.name}"
-    return path.name
-
-
-def _of_job(folder: Path) -> str:
-    """Take the words out of a job's id."""
-    found = _JOB_ID.fullmatch(folder.name)
-    return found["words"] if found else folder.name
+    return path.name if path.is_file() else name_by_job(path) or path.name
