@@ -139,8 +139,8 @@ BUTTONS = """
   .q-chip { font: 500 12px/16px var(--sans); height: 24px; margin: 0; padding: 0 8px; border-radius: 12px; background: none; color: var(--ink-2); box-shadow: inset 0 0 0 1px var(--line) }
   .q-chip:hover { background: var(--hover) }
   .q-chip .q-icon { display: none }
-  .tags .q-field__control { height: auto; min-height: 30px }
-  .tags .q-field__native { flex-wrap: wrap; gap: 4px; padding: 3px 0 }
+  .q-field.tags .q-field__control { height: auto; min-height: 30px }
+  .q-field.tags .q-field__native { flex-wrap: wrap; gap: 4px; padding: 3px 0; max-height: 116px; overflow-y: auto }
   .tags .q-chip__icon--remove { display: inline-flex; font-size: 14px; margin-left: 4px; color: var(--ink-3) }
   .tag { border-radius: 8px; padding: 0 6px; box-shadow: inset 0 0 0 1px var(--line) }
   .link { color: var(--accent); cursor: pointer }  .link:hover { text-decoration: underline }

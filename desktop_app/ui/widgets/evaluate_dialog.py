@@ -83,7 +83,7 @@ class _Form:
             related = [path for path in names if self._is_related(path) or path == model != self.original_path]
             chosen = [path for path in related if path != self.original_path]
             self.variants = ui.select(self._comparable(), value=chosen, multiple=True).props("use-chips")
-            self.variants.classes("grow min-w-0").mark("evaluate-variants").props["aria-label"] = "Compare"
+            self.variants.classes("grow min-w-0 tags").mark("evaluate-variants").props["aria-label"] = "Compare"
 
     def _names(self) -> dict[str, str]:
         known = (self.state.models.facts.get(path) for path in self.state.models.paths)

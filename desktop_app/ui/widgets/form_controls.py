@@ -59,7 +59,7 @@ class FormControls:
         """Draw a list of which any number can be chosen, none too."""
         with self._labelled(name):
             chosen = _names(self.form.values[name])
-            control = ui.select(dict(words), value=chosen, multiple=True).classes("w-full").props("use-chips")
+            control = ui.select(dict(words), value=chosen, multiple=True).classes("w-full tags").props("use-chips")
         self._keep(name, control)
         return control
 
