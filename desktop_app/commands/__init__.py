@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     together.add_argument("--launch", choices=("torchrun",), help="start the processes by torchrun")
     together.add_argument("--nproc-per-node", type=int, metavar="N", help="processes on this computer")
     together.add_argument("--nnodes", type=int, metavar="M", help="computers; give each the same command")
+    together.add_argument("--shard", action="store_true", help="split weights and optimizer among them (FSDP2)")
     together.add_argument("--rdzv-endpoint", metavar="HOST:PORT", help="where they meet: an address of the first one")
     _command(commands, "jobs", "list all jobs, the newest first", _jobs)
     _job_argument(_command(commands, "show", "show one job: settings, progress, result", _show))
@@ -197,6 +198,7 @@ def _run(arguments: argparse.Namespace) -> int:
         "processes": arguments.nproc_per_node,
         "nodes": arguments.nnodes,
         "rendezvous": arguments.rdzv_endpoint,
+        "parallel": "fsdp2" if arguments.shard else None,
     }
     asked = {name: value for name, value in together.items() if value is not None}
     if asked and not arguments.launch:

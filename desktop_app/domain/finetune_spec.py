@@ -20,6 +20,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Layout = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "preference", "kto", "columns", "text"]
 DATA_PARTS = ("prompt", "completion", "system", "text", "messages", "chosen", "rejected", "label")
+Parallel = Literal["ddp", "fsdp2"]
 TrainOn = Literal["answers", "everything"]
 BadRows = Literal["stop", "skip"]
 ChatTemplateName = Literal["own", "plain", "chatml", "llama3", "mistral", "gemma", "phi", "alpaca", "zephyr", "vicuna"]
@@ -145,6 +146,11 @@ class FinetuneSpec(Value):
         max_length=300,
         description="Where several computers meet: address and port of the first, as 10.0.0.5:29500.",
     )
+    parallel: Parallel = Field(
+        "ddp",
+        description="What each of several processes holds: a copy of everything (DDP), or a part of weights, gradients "
+        "and optimizer (FSDP2), which needs less memory and more exchange.",
+    )
     logging_steps: int = Field(1, ge=1, le=100_000, description="Steps between two points of the loss curve.")
     eval_steps: int | None = Field(None, ge=1, description="Steps between two measurements on the held-out examples.")
     save_steps: int | None = Field(
@@ -188,6 +194,11 @@ class FinetuneSpec(Value):
     def process_count(self) -> int:
         """Processes that train together, on all computers."""
         return self.processes * self.nodes
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds a part of the weights only."""
+        return self.parallel == "fsdp2" and self.process_count > 1
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "FinetuneSpec":

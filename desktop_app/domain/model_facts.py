@@ -28,6 +28,7 @@ class ModelShape(Value):
     `matrices` are those of the layers, exact, and empty where nobody has counted them: `unknown_because` says why.
     `experts` stand in a layer, of which a token passes `experts_per_token`.
     `has_dropout`: training drops some values at random.
+    `tables` are the matrices outside the layers by the files: the embedding of the tokens, the output layer.
     """
 
     hidden_size: int = 0
@@ -43,6 +44,7 @@ class ModelShape(Value):
     has_dropout: bool = False
     matrices: tuple[Matrix, ...] = ()
     unknown_because: str = ""
+    tables: tuple[Matrix, ...] = ()
 
 
 class ModelOrigin(Value):

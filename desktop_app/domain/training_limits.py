@@ -3,7 +3,7 @@
 One table for the form, which greys these choices, and for the worker, which refuses them.
 """
 
-from .finetune_spec import FinetuneMethod, Objective, Optimizer
+from .finetune_spec import FinetuneMethod, FinetuneSpec, Objective, Optimizer
 from .model_facts import ModelFacts
 
 
@@ -18,6 +18,17 @@ def method_refusal(method: FinetuneMethod, facts: ModelFacts | None) -> str:
     """Say why a model cannot be trained by a method, '' if it can."""
     if facts is not None and facts.quantization and method in ("full", "pissa"):
         return f"the model is quantized ({facts.quantization}); this needs the original weights."
+    return ""
+
+
+def split_refusal(spec: FinetuneSpec, facts: ModelFacts | None) -> str:
+    """Say why weights cannot be split among several processes (FSDP2), '' if they can."""
+    if spec.method in ("qlora", "lora_8bit") or (facts is not None and facts.quantization):
+        return "weights in 4 or 8 bits cannot be split; each process holds a copy of them."
+    if spec.optimizer != "adamw":
+        return "of the optimizers only plain AdamW can split what it remembers."
+    if spec.method == "full" and spec.objective in ("dpo", "kto"):
+        return "the model as it was would have to be split a second time, which was not tried."
     return ""
 
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.domain.model_facts import Matrix, ModelFacts, ModelShape
 from desktop_app.errors import ModelError
 
 from .adapter_folder import ADAPTER_CONFIG, read_adapter_config
@@ -38,6 +38,7 @@ _GET_SAFETENSORS = (
     "Get the safetensors version of this model; most publishers offer one. "
     "Or convert it: Convert to safetensors, on the Models tab."
 )
+_PLAIN = {"F32", "F16", "BF16"}
 _HEADS = {"lm_head.weight", "embed_out.weight", "output.weight", "language_model.lm_head.weight"}
 
 
@@ -113,11 +114,23 @@ def _base_facts(files: ModelFiles) -> ModelFacts:
         size_bytes=files.total_bytes,
         has_chat_template=_has_chat_template(files),
         licence=stated_licence(files.folder, files.top.keys()),
-        shape=config.shape.model_copy(update={"tied_embeddings": tied}),
+        shape=config.shape.model_copy(update={"tied_embeddings": tied, "tables": _tables(tensors)}),
         origin=stated_origin(files.folder),
         problem=problem,
         hint=hint,
     )
+
+
+def _tables(tensors: dict[str, Tensor]) -> tuple[Matrix, ...]:
+    """The matrices outside the numbered layers, by the name of their module; none of a model with packed weights."""
+    found = []
+    for name, tensor in sorted(tensors.items()):
+        module, _, part = name.rpartition(".")
+        is_table = part == "weight" and len(tensor.shape) == 2 and tensor.dtype in _PLAIN
+        if is_table and not any(step.isdigit() for step in module.split(".")):
+            out, into = tensor.shape
+            found.append(Matrix(name=module.rpartition(".")[2], out=out, into=into, count=1, is_linear=False))
+    return tuple(found)
 
 
 def _adapter_facts(files: ModelFiles) -> ModelFacts:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.distributed.fsdp import FSDPModule
 
 from desktop_app.training_data.tokenization import NOT_TRAINED
 
@@ -88,6 +89,7 @@ def greedy_answer(model: Any, tokenizer: Any, question: str, ids: list[int], max
             do_sample=False,
             max_new_tokens=max_new_tokens,
             pad_token_id=_padding(model, tokenizer),
+            synced_gpus=isinstance(model, FSDPModule),  # split weights: all processes write equally many tokens
         )
     new = out[0, len(ids) :].tolist()
     return Answer(

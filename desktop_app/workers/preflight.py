@@ -7,7 +7,7 @@ from desktop_app.domain.finetune_spec import Device, FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import quantized_bytes
-from desktop_app.domain.training_limits import method_refusal, optimizer_refusal
+from desktop_app.domain.training_limits import method_refusal, optimizer_refusal, split_refusal
 from desktop_app.errors import HardwareError, ModelError, SpecError, StorageError
 from desktop_app.hardware.cuda_state import cuda_generation
 from desktop_app.hardware.disk import free_bytes
@@ -68,6 +68,9 @@ def check_method(spec: FinetuneSpec, facts: ModelFacts) -> None:
     refusal = optimizer_refusal(spec.optimizer, has_gpu=spec.device != "cpu" and cuda_generation() is not None)
     if refusal:
         raise SpecError(f"optimizer: {refusal}", "Choose 'adamw_8bit' or 'adafactor'.", "optimizer")
+    refusal = split_refusal(spec, facts) if spec.is_sharded else ""
+    if refusal:
+        raise SpecError(f"parallel: {refusal}", "Choose 'ddp', or another method or optimizer.", "parallel")
 
 
 def check_training_space(spec: FinetuneSpec, facts: ModelFacts, written_bytes: int, *folders: Path) -> str:

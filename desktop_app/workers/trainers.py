@@ -30,6 +30,14 @@ from desktop_app.domain.finetune_spec import FinetuneSpec, Objective
 from desktop_app.errors import JobError, SpecError
 
 from .checkpoints import optimizer_of
+from .sharding import (
+    load_optimizer,
+    load_parts,
+    save_adapter_by_own_names,
+    save_optimizer,
+    shard_between_processors,
+    trained_weights,
+)
 from .training_arguments import lora_config, training_arguments
 
 
@@ -38,6 +46,9 @@ class OwnTokens:
 
     model: Any
     args: Any
+    optimizer: Any
+    lr_scheduler: Any
+    is_fsdp_enabled: bool
     _tr_loss: Any
     _globalstep_last_logged: int
     _total_train_tokens: int
@@ -47,6 +58,11 @@ class OwnTokens:
 
     def create_model_card(self, *args: Any, **options: Any) -> None:
         """Leave the card to the result folder, where it says what was measured."""
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Make what spreads the training over the processes."""
+        super().create_accelerator_and_postprocess()  # type: ignore[misc]
+        shard_between_processors(self)
 
     def tokens_seen(self) -> int:
         """Tokens read so far, without padding."""
@@ -98,6 +114,9 @@ class OwnTokens:
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Load the weights, and see to it that they are held as they were when they were saved."""
+        if self.is_fsdp_enabled:
+            load_parts(self.model, Path(resume_from_checkpoint))
+            return
         formats = {name: parameter.dtype for name, parameter in self.model.named_parameters()}
         super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
         for name, parameter in self.model.named_parameters():
@@ -110,15 +129,38 @@ class OwnTokens:
                     )
                 parameter.data = parameter.data.to(formats[name])
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save adapter or model; of a split one only what is trained is brought together."""
+        if not self.is_fsdp_enabled:
+            super().save_model(output_dir, _internal_call)  # type: ignore[misc]
+            return
+        weights = trained_weights(self.model)
+        if self.args.should_save and output_dir is not None:
+            self._save(output_dir, state_dict=weights)  # type: ignore[attr-defined]
+            if hasattr(self.model, "peft_config"):
+                save_adapter_by_own_names(Path(output_dir), weights)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)  # type: ignore[misc]
+            return
+        is_writer = self.args.should_save
+        save_optimizer(self.model, self.optimizer, Path(output_dir) / "optimizer.pt", is_writer)
+        if is_writer:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / "scheduler.pt")
+
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Load both; an optimizer of another kind begins with an empty memory, only the schedule goes on."""
-        if checkpoint is None or optimizer_of(Path(checkpoint)) in ("", self.optimizer_name):
+        is_same = checkpoint is not None and optimizer_of(Path(checkpoint)) in ("", self.optimizer_name)
+        if checkpoint is None or (is_same and not self.is_fsdp_enabled):
             super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
             return
+        if is_same:
+            load_optimizer(self.model, self.optimizer, Path(checkpoint) / "optimizer.pt")
         state = torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.lr_scheduler.load_state_dict(state)  # type: ignore[attr-defined]
+            self.lr_scheduler.load_state_dict(state)
 
 
 class OurSft(OwnTokens, SFTTrainer):

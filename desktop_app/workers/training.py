@@ -32,6 +32,7 @@ from .quantized_base import base_quantization
 from .ranks import Ranks
 from .reporter import Reporter
 from .samples import Samples
+from .sharding import trained_weights, whole_model
 from .token_rows import TokenRows
 from .trainers import make_trainer
 from .training_arguments import leaves_experts_out
@@ -133,23 +134,16 @@ class Training:
         trainer = self.attach(rows, aside)
         measuring.reference = self._reference
         self.start = adapter_start(spec, self.model)
-        checkpoints = Checkpoints(
-            job,
-            reporter,
-            data_fingerprint,
-            spec.keep_checkpoints,
-            optimizer=spec.optimizer,
-            max_length=spec.max_length,
-            adapter_start=None if self.start is None else self.start.digest,
-            is_writer=self._ranks.is_first,
-        )
+        checkpoints = self._checkpoints(job, data_fingerprint)
         assert checkpoints.aside == aside
         voice = TrainingVoice(
             spec,
             reporter,
             checkpoints,
             (lambda: measuring.measure(self.model)) if len(measuring) else None,
-            (lambda step: samples.tell(self.model, step)) if len(samples) and self._ranks.is_first else None,
+            (lambda step: samples.tell(self.model, step))
+            if len(samples) and (self._ranks.is_first or spec.is_sharded)
+            else None,
             self._ranks,
             self._in_use,
         )
@@ -162,6 +156,9 @@ class Training:
             used, summary = self._of_checkpoint(checkpoints.checked(Path(spec.checkpoint)))
         else:
             used, summary = self._stepped(resume, checkpoints, voice)
+        in_use = self._in_use()
+        if spec.is_sharded:
+            self._make_whole()
         after = measuring.measure(self.model) if len(measuring) and self._ranks.is_first else {}
         steps = int(summary["steps"] or 0)
         if after and used == steps:
@@ -173,7 +170,7 @@ class Training:
         return Outcome(
             steps=steps,
             has_stopped_early=voice.has_stopped_early,
-            summary={**summary, "result_step": used, **self._in_use()},
+            summary={**summary, "result_step": used, **in_use},
         )
 
     def release(self) -> None:
@@ -182,6 +179,19 @@ class Training:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def _checkpoints(self, job: JobFolder, data_fingerprint: str) -> Checkpoints:
+        spec = self._spec
+        return Checkpoints(
+            job,
+            self._reporter,
+            data_fingerprint,
+            spec.keep_checkpoints,
+            optimizer=spec.optimizer,
+            max_length=spec.max_length,
+            adapter_start=None if self.start is None else self.start.digest,
+            is_writer=self._ranks.is_first,
+        )
 
     def _check_packing(self) -> None:
         """Look whether this model keeps packed examples apart, and pack nothing if it does not."""
@@ -227,10 +237,23 @@ class Training:
         self._trainer._load_from_checkpoint(str(folder))
         return step, {"steps": step, "tokens": tokens_of(folder)}
 
+    def _make_whole(self) -> None:
+        """Bring the parts of the weights together in the first process, as if it had trained alone."""
+        self._reporter.stage("Bringing the weights together")
+        weights = trained_weights(self.model)
+        self._trainer.model = self._trainer.model_wrapped = self._trainer.optimizer = self.model = None
+        self._trainer.accelerator.free_memory()
+        gc.collect()
+        if self._ranks.is_first:
+            self.model = whole_model(self._spec, self.fresh_base(), weights)
+
     def _use_best(self, checkpoints: Checkpoints, voice: TrainingVoice) -> int:
         """Go back to the weights with the lowest held-out loss, if the user wants those; return their step."""
         last: int = self._trainer.state.global_step
         best = checkpoints.best() if self._spec.keep_best and self._ranks.is_first else None
+        if self._spec.is_sharded:  # all load their part of it
+            step = self._ranks.first(None if best is None else step_of(best))
+            best = None if step is None else checkpoints.at(step)
         if best is None or step_of(best) == last:
             return last
         self._trainer._load_from_checkpoint(str(best))

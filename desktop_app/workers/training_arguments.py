@@ -95,6 +95,10 @@ def training_arguments(
         "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": device.type == "cuda",
     }
+    if spec.is_sharded:
+        options["fsdp"] = True
+        options["fsdp_config"] = {"version": 2, "activation_checkpointing": spec.activation_checkpointing}
+        options["activation_checkpointing"] = False
     if spec.neftune_alpha:
         options["neftune_noise_alpha"] = spec.neftune_alpha
     if spec.objective == "sft":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,11 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from desktop_app.job_folder import JobFolder, Request
 from desktop_app.process import helper_environment
-from tests.workers.running import ROOT, Ran, has_reached, new_job, run_job, training, when
+from tests.workers.running import DEMO_MODEL, ROOT, Ran, has_reached, new_job, run_job, training, when
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -81,6 +83,60 @@ def test_a_killed_process_ends_all_and_the_job_goes_on_bit_for_bit(tmp_path: Pat
     assert losses(ran) == losses(Ran(whole, 0))
     one, other = load_file(Ran(whole, 0).result / ADAPTER), load_file(ran.result / ADAPTER)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_split_weights_learn_what_one_process_does_and_come_out_whole(tmp_path: Path) -> None:
+    spec = training(**SMALL, method="full", learning_rate=1e-4, max_steps=3, save_steps=3)
+    alone = run_job(tmp_path, **spec, batch_size=4)
+    job = new_job(tmp_path, **spec, batch_size=2, processes=2, parallel="fsdp2")
+    launched(job).wait(240)
+    split = Ran(job, 0)
+    assert split.last.kind == "succeeded", job.console_file.read_text()[-3000:]
+    assert split.last.summary["wrapper"].startswith("FSDP")
+    assert list(losses(split).values()) == pytest.approx(list(losses(alone).values()), rel=1e-4)
+    assert split.last.summary["eval_loss_after"] == pytest.approx(alone.last.summary["eval_loss_after"], rel=1e-5)
+    ids = torch.arange(5, 25)[None]
+    base, one, other = (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(ids).logits
+        for folder in (DEMO_MODEL, alone.result, split.result)
+    )
+    assert (one - other).abs().max() < 0.05 * (one - base).abs().max(), "the same was learned, but for rounding"
+
+
+@pytest.mark.night
+@pytest.mark.parametrize("method", ["lora", "dora", "pissa", "full"])
+def test_split_weights_learn_what_copies_do_and_go_on_bit_for_bit(method: str, tmp_path: Path) -> None:
+    rate = 1e-4 if method == "full" else 1e-3
+    spec = training(**SMALL, method=method, learning_rate=rate, max_steps=4, save_steps=2, batch_size=2, processes=2)
+    watched = {"eval_steps": 2, "keep_best": True, "sample_prompts": ["Hello"]}
+    ended = []
+    for parallel in ("ddp", "fsdp2"):
+        job = new_job(tmp_path, **spec, **watched, parallel=parallel)
+        launched(job).wait(240)
+        ended.append(Ran(job, 0))
+    copies, split = ended
+    assert split.last.kind == "succeeded", split.folder.console_file.read_text()[-3000:]
+    assert split.last.summary["wrapper"].startswith("FSDP")
+    assert list(losses(split).values()) == pytest.approx(list(losses(copies).values()), rel=1e-5)
+    assert [event.answer for event in split.of_kind("sample")] == [event.answer for event in copies.of_kind("sample")]
+    assert split.last.summary["eval_loss_after"] == pytest.approx(copies.last.summary["eval_loss_after"], rel=1e-5)
+    name = "model.safetensors" if method == "full" else ADAPTER
+    other = load_file(split.result / name)
+    assert other.keys() == load_file(copies.result / name).keys()
+
+    shutil.rmtree(split.result)
+    shutil.rmtree(split.folder.checkpoints_dir / "step-4")
+    launched(split.folder).wait(240)
+    again = Ran(split.folder, 0)
+    assert any("step 2" in event.text for event in again.of_kind("notice"))
+    assert losses(again) == losses(split)
+    resumed = load_file(again.result / name)
+    assert all(torch.equal(other[key], resumed[key]) for key in other)
+
+
+def test_weights_in_four_bits_are_not_split(tmp_path: Path) -> None:
+    ran = run_job(tmp_path, **training(**SMALL, method="qlora", processes=2, parallel="fsdp2"))
+    assert ran.last.kind == "failed" and "cannot be split" in ran.last.message
 
 
 HOSTS = {"whetstone-a": "10.77.0.1", "whetstone-b": "10.77.0.2"}

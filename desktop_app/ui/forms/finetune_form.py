@@ -9,7 +9,7 @@ from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.preset import Preset, preset_values, usual_learning_rate
-from desktop_app.domain.training_limits import method_refusal, optimizer_refusal
+from desktop_app.domain.training_limits import method_refusal, optimizer_refusal, split_refusal
 from desktop_app.memory_plan.duration import step_count
 from desktop_app.paths import demo_data, demo_model
 
@@ -57,7 +57,7 @@ ADVANCED_GROUPS: dict[str, tuple[str, ...]] = {
         "split_seed",
         "shuffle_seed",
     ),
-    "Machine": ("device", "precision", "threads", "processes", "nodes", "rendezvous", "name", "output"),
+    "Machine": ("device", "precision", "threads", "processes", "nodes", "rendezvous", "parallel", "name", "output"),
 }
 UNITS = {
     "max_length": "tokens",
@@ -91,6 +91,7 @@ class FinetuneForm(Form[FinetuneSpec]):
         "processes": "GPUs (processes)",
         "nodes": "Computers",
         "rendezvous": "Meeting point",
+        "parallel": "Each process holds",
         "scheduler": "Schedule",
         "warmup_ratio": "Warm-up",
         "weight_decay": "Weight decay",
@@ -177,7 +178,14 @@ class FinetuneForm(Form[FinetuneSpec]):
             found = {value: method_refusal(value, self.facts) for value in values}  # type: ignore[arg-type]
         elif name == "optimizer":
             found = {value: optimizer_refusal(value, has_gpu) for value in values}  # type: ignore[arg-type]
+        elif name == "parallel":
+            found["fsdp2"] = self._split_refusal(has_gpu)
         return {value: reason for value, reason in found.items() if reason}
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether several processes train together."""
+        return any(self._value_or_default(name) > 1 for name in ("processes", "nodes"))
 
     def steps(self) -> int | None:
         """About how many steps the training takes; None while the number of rows is not known."""
@@ -188,6 +196,13 @@ class FinetuneForm(Form[FinetuneSpec]):
             self.report.rows if self.report.complete else self.report.extra.get("estimated_rows", self.report.rows)
         )
         return step_count(spec, min(in_file, spec.max_rows or in_file))
+
+    def _split_refusal(self, has_gpu: bool) -> str:
+        nodes = self._value_or_default("nodes")
+        if not has_gpu and nodes == 1:
+            return "the processes of one processor share its RAM; it saves memory between GPUs or computers."
+        draft = self.draft()
+        return "" if draft is None else split_refusal(draft, self.facts)
 
     def _model_problem(self) -> str:
         facts = self.facts
@@ -200,7 +215,9 @@ class FinetuneForm(Form[FinetuneSpec]):
         if refusal:
             return f"Choose another method: {refusal}"
         try:
-            self.spec_type(**{name: self._value_or_default(name) for name in self.fields})
+            spec = self.spec_type(**{name: self._value_or_default(name) for name in self.fields})
+            if spec.is_sharded and (refusal := split_refusal(spec, self.facts)):
+                return f"Choose copies in place of parts: {refusal}"
         except ValidationError as error:
             said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
             name, _, text = said.partition(": ")

@@ -31,7 +31,7 @@ from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.finetune_fields import WORDS, advanced_fields, simple_fields
 from desktop_app.ui.widgets.form_controls import FormControls
 from desktop_app.ui.widgets.hint import hint
-from desktop_app.ui.widgets.layers_dialog import choose_layers
+from desktop_app.ui.widgets.layers_dialog import choose_layers, choose_whole
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
@@ -114,7 +114,11 @@ class _FinetuneTab:
             _clause("for", "pt-[25px]")  # beside the boxes, not beside their names
             simple_fields(self.controls)
             with ui.element("div").classes("contents").mark("advanced") as self.advanced:
-                beside = {"chat_template": self._draw_template_button, "target_modules": self._draw_layers_button}
+                beside = {
+                    "chat_template": self._draw_template_button,
+                    "target_modules": lambda: self._draw_layers_button("target_modules", "get an adapter"),
+                    "modules_to_save": lambda: self._draw_layers_button("modules_to_save", "are trained whole"),
+                }
                 self.groups = advanced_fields(self.controls, beside)
                 ui.label("Evaluation").classes("t-small c-3 text-right pt-[7px]")
                 self.evaluation = Choice("evaluation data", self._choose_evaluation, self._pick_evaluation)
@@ -219,8 +223,9 @@ class _FinetuneTab:
         for group, is_used in (("4 bits", values["method"] == "qlora"), ("Adapter", values["method"] != "full")):
             for element in self.groups[group]:
                 element.set_visibility(is_used)
+        self.controls.use("parallel", self.form.is_spread)
         has_gpu = bool(state.machine and state.machine[-1].gpus) and values["device"] != "cpu"
-        for name in ("method", "optimizer"):
+        for name in ("method", "optimizer", "parallel"):
             self.controls.refuse(name, self.form.refusals(name, has_gpu), WORDS)
 
     def _show_figures(self) -> None:
@@ -334,16 +339,23 @@ class _FinetuneTab:
         see = icon_button("o_preview", "See what each template makes of the first row", self._pick_template)
         see.mark("see-templates")
 
-    def _draw_layers_button(self) -> None:
-        icon_button("o_checklist", "Choose among the model's layers", self._pick_layers).mark("pick-layers")
+    def _draw_layers_button(self, field: str, what: str) -> None:
+        pick = icon_button(
+            "o_checklist", f"Choose which of the model's layers {what}", lambda: self._pick_layers(field)
+        )
+        pick.mark(f"pick-{field}")
 
-    async def _pick_layers(self) -> None:
+    async def _pick_layers(self, field: str) -> None:
         if self.form.facts is None or not self.form.facts.shape.matrices:
             ui.notify("This model's layers are not known; type their names." if self.state.model else "Choose a model.")
             return
-        chosen = await choose_layers(self.form.facts.shape.matrices, str(self.form.values["target_modules"]))
-        if chosen:
-            self.form.values["target_modules"] = chosen
+        shape, current = self.form.facts.shape, str(self.form.values[field])
+        if field == "target_modules":
+            chosen = await choose_layers(shape.matrices, current)
+        else:
+            chosen = await choose_whole(shape, current)
+        if chosen is not None:
+            self.form.values[field] = chosen
             self.controls.show()
             self._follow()
 

@@ -40,6 +40,8 @@ WORDS = {
     "cuda": "GPU",
     "answers": "Answers only",
     "everything": "Everything",
+    "ddp": "A copy of everything (DDP)",
+    "fsdp2": "A part (FSDP2)",
     "own": "The model's own",
     "plain": "Plain text",
     "chatml": "ChatML",

@@ -19,6 +19,7 @@ class FormControls:
         self.on_change = on_change
         self._controls: dict[str, ValueElement[Any]] = {}
         self._dots: dict[str, ui.element] = {}
+        self._places: dict[str, ui.element] = {}
         self._is_showing = False
 
     def typed(self, name: str, unit: str = "", placeholder: str = "") -> ui.input:
@@ -54,6 +55,10 @@ class FormControls:
             refused = [place for place, value in enumerate(values) if value in reasons]
             control.props(f':option-disable="option => {refused}.includes(option.value)"')
             control.set_options(options, value=control.value)
+
+    def use(self, name: str, is_used: bool) -> None:
+        """Show a field, or put it away while it would change nothing."""
+        self._places[name].set_visibility(is_used)
 
     def several(self, name: str, words: Mapping[str, str]) -> ui.select:
         """Draw a list of which any number can be chosen, none too."""
@@ -106,6 +111,7 @@ class FormControls:
                 ui.label(field.label).classes("t-small c-2 font-medium whitespace-nowrap")
                 self._dots[name] = self._dot(name)
             hint(label, field.description)
+        self._places[name] = column
         return column
 
     def _dot(self, name: str) -> ui.element:

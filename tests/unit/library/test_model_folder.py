@@ -35,6 +35,10 @@ def test_a_plain_model_is_described(tmp_path: Path) -> None:
     )
     assert facts.parameters == PARAMETERS
     assert (facts.dtype, facts.quantization, facts.context_length) == ("bfloat16", "", 512)
+    assert [(table.name, table.out, table.into) for table in facts.shape.tables] == [
+        ("lm_head", 256, 64),
+        ("embed_tokens", 256, 64),
+    ]
     assert facts.size_bytes == sum(file.stat().st_size for file in folder.iterdir())
     assert facts.has_chat_template
     assert facts.licence == "apache-2.0"

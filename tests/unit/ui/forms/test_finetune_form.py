@@ -235,3 +235,17 @@ def test_steps_of_a_file_that_is_still_being_read_are_estimated() -> None:
     extra = {"estimated_rows": 1000}
     form.report = DataReport(path="/d", format="jsonl", layout="text", rows=10, complete=False, extra=extra)
     assert form.steps() == 3 * 119
+
+
+def test_weights_are_split_only_where_that_saves_memory_and_can_be_done() -> None:
+    form = filled()
+    assert not form.is_spread
+    form.values |= {"processes": "2", "parallel": "fsdp2"}
+    assert form.is_spread and form.to_spec().is_sharded
+    assert "share its RAM" in form.refusals("parallel", has_gpu=False)["fsdp2"]
+    assert form.refusals("parallel", has_gpu=True) == {}
+    form.values["method"] = "qlora"
+    assert "4 or 8 bits" in form.refusals("parallel", has_gpu=True)["fsdp2"]
+    assert form.missing().startswith("Choose copies in place of parts: weights in 4 or 8 bits")
+    form.values |= {"processes": "1"}
+    assert form.missing() == ""
