@@ -90,6 +90,10 @@ def _print_lines(memory: PlanReport) -> None:
         said = f"to write, {size_text(room.free_bytes)} free at {room.folder}"
         print(f"{'disk':>16}  {size_text(room.needed_bytes):>10}  {printable(said)}")
     _print_time(memory)
+    if memory.start_with is not None:
+        print(f"\n{printable(memory.start_with.sentence)}")
+        if memory.start_with.changes:
+            print("As settings: " + ", ".join(f"{name}: {value}" for name, value in memory.start_with.changes.items()))
 
 
 def _print_time(plan: PlanReport) -> None:

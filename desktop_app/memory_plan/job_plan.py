@@ -17,6 +17,7 @@ from .disk import DiskRoom
 from .duration import Duration, duration
 from .experience import correction
 from .fitting import Fitting, fitted
+from .starting_point import StartingPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class JobPlan:
 class PlanReport(MemoryPlan):
     """A whole plan in plain values: memory and disk, `volumes` that are written to, time, settings that make it fit.
 
-    `time` is None where `time_problem` or nobody says why it is not known; `probe` what was measured for this plan.
+    `time` is None where `time_problem` or nobody says why it is not known; `probe` what was measured for this plan;
+    `start_with` with which settings to start a training on this data, None where nothing can be advised.
     """
 
     volumes: tuple[DiskRoom, ...] = ()
@@ -51,15 +53,14 @@ class PlanReport(MemoryPlan):
     time_problem: str = ""
     fits_with: dict[str, Any] | None = None
     probe: Probe | None = None
+    start_with: StartingPoint | None = None
 
     @classmethod
-    def of(
-        cls, plan: JobPlan, rooms: tuple[DiskRoom, ...], time_problem: str = "", probe: Probe | None = None
-    ) -> "PlanReport":
-        """Put together what was planned."""
+    def of(cls, plan: JobPlan, rooms: tuple[DiskRoom, ...], **more: Any) -> "PlanReport":
+        """Put together what was planned; `more` are the other fields."""
         memory = {each.name: getattr(plan.memory, each.name) for each in fields(plan.memory)}
         fits_with = None if plan.fitting is None else plan.fitting.changes
-        return cls(**memory, volumes=rooms, time=plan.time, time_problem=time_problem, fits_with=fits_with, probe=probe)
+        return cls(**memory, volumes=rooms, time=plan.time, fits_with=fits_with, **more)
 
 
 def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:

@@ -21,6 +21,7 @@ from desktop_app.memory_plan import is_unknown
 from desktop_app.memory_plan.disk import disk_rooms
 from desktop_app.memory_plan.duration import step_count
 from desktop_app.memory_plan.job_plan import Known, PlanReport, job_plan
+from desktop_app.memory_plan.starting_point import starting_point
 
 from .client import Service
 
@@ -58,7 +59,10 @@ def plan_report(
     plan = job_plan(spec, facts, known)
     output = getattr(spec, "output", None)
     rooms = disk_rooms(plan.memory.disk, paths.jobs_dir(), Path(output) if output else None)
-    return PlanReport.of(plan, rooms, problem, probe)
+    start = None
+    if report is not None and isinstance(spec, FinetuneSpec):
+        start = starting_point(spec, facts, report, sample, report.statistics)
+    return PlanReport.of(plan, rooms, time_problem=problem, probe=probe, start_with=start)
 
 
 def _facts(spec: AnySpec, inspect: Service) -> ModelFacts:

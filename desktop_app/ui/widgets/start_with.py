@@ -8,8 +8,8 @@ from nicegui import ui
 from desktop_app.domain.data_report import TokenStatistics
 from desktop_app.domain.machine import MachineSample
 from desktop_app.errors import AppError
+from desktop_app.memory_plan.starting_point import StartingPoint, starting_point
 from desktop_app.ui.forms.finetune_form import FinetuneForm
-from desktop_app.ui.starting_point import StartingPoint, starting_point
 
 from .button import button
 

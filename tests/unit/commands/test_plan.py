@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from desktop_app.commands import run_command
+from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.paths import demo_data, demo_model, jobs_dir
 
 
@@ -25,6 +26,9 @@ def test_the_terms_add_up_and_nothing_is_started(tmp_path: Path, capsys: pytest.
     (volume,) = plan["volumes"]
     assert volume["needed_bytes"] == plan["disk_bytes"] == sum(part["bytes"] for part in plan["disk"]) > 0
     assert volume["free_bytes"] > 0 and plan["fits_with"] is None
+    start = plan["start_with"]
+    assert start["sentence"].startswith("For this computer and this data start with LoRA")
+    assert FinetuneSpec(model="m", data="d", **start["changes"]).epochs == 3
     assert not jobs_dir().exists()
 
 
@@ -32,6 +36,7 @@ def test_the_terms_add_up_and_nothing_is_started(tmp_path: Path, capsys: pytest.
 def test_each_term_is_printed_with_its_formula(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["plan", _file(tmp_path, device="cpu", output=str(tmp_path / "out"))]) == 0
     said = capsys.readouterr().out
+    assert "For this computer and this data start with" in said and "As settings: max_length:" in said
     assert "Activations" in said and "layers ×" in said and f"free at {tmp_path / 'out'}" in said
     assert run_command(["plan", _file(tmp_path, device="cpu", kind="quantize", data=None)]) == 2
     assert run_command(["plan", _file(tmp_path, model=str(tmp_path / "none"))]) == 2

@@ -12,7 +12,8 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.preset import usual_learning_rate
-from desktop_app.memory_plan import memory_plan
+
+from . import memory_plan
 
 # Up to so many rows, so many epochs: few rows must be read often, many rows say enough in one pass.
 _EPOCHS = ((200, 5), (2_000, 3), (20_000, 2))

@@ -8,7 +8,7 @@ from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.memory_plan import memory_plan
-from desktop_app.ui.starting_point import StartingPoint, starting_point
+from desktop_app.memory_plan.starting_point import StartingPoint, starting_point
 
 GIB = 2**30
 SPEC = FinetuneSpec(model="/m", data="/d")
