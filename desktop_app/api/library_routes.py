@@ -17,7 +17,7 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import SpecError, StorageError
 from desktop_app.hardware.disk import free_bytes
-from desktop_app.jobs.submit import with_absolute_paths
+from desktop_app.jobs.spec_paths import with_absolute_paths
 from desktop_app.memory_plan.job_plan import PlanReport
 from desktop_app.services.client import Service
 from desktop_app.services.planning import plan_report

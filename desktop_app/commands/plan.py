@@ -13,7 +13,7 @@ from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import AnySpec
 from desktop_app.errors import SpecError
 from desktop_app.hardware.sensors import machine_sample
-from desktop_app.jobs.submit import with_absolute_paths
+from desktop_app.jobs.spec_paths import with_absolute_paths
 from desktop_app.memory_plan import amount_text
 from desktop_app.memory_plan.job_plan import PlanReport
 from desktop_app.services.client import Service

@@ -24,6 +24,18 @@ Parallel = Literal["ddp", "fsdp2"]
 TrainOn = Literal["answers", "everything"]
 BadRows = Literal["stop", "skip"]
 ChatTemplateName = Literal["own", "plain", "chatml", "llama3", "mistral", "gemma", "phi", "alpaca", "zephyr", "vicuna"]
+CHAT_TEMPLATES: dict[ChatTemplateName, str] = {
+    "own": "The model's own",
+    "plain": "Plain text",
+    "chatml": "ChatML (Qwen, Yi, SmolLM)",
+    "llama3": "Llama 3",
+    "mistral": "Mistral",
+    "gemma": "Gemma",
+    "phi": "Phi 3",
+    "alpaca": "Alpaca",
+    "zephyr": "Zephyr",
+    "vicuna": "Vicuna",
+}
 
 
 class FinetuneSpec(Value):

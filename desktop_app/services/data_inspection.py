@@ -10,7 +10,7 @@ from typing import Any
 
 from desktop_app.domain.data_choice import DataChoice, RowEdit, TokenChoice
 from desktop_app.domain.data_report import BadRow, DataReport, FindingCode, TemplateSample, Turn
-from desktop_app.domain.finetune_spec import ChatTemplateName
+from desktop_app.domain.finetune_spec import CHAT_TEMPLATES, ChatTemplateName
 from desktop_app.errors import AppError, DataError
 from desktop_app.library import model_folder
 from desktop_app.training_data import export, report
@@ -22,7 +22,7 @@ from desktop_app.training_data.overlay import Overlay, overlay_path, read_overla
 from desktop_app.training_data.reader import open_data_file
 from desktop_app.training_data.row_pages import RowPages
 from desktop_app.training_data.sources import data_files
-from desktop_app.training_data.template_choice import LABELS, NAMES
+from desktop_app.training_data.template_choice import NAMES
 from desktop_app.training_data.token_view import token_view as view_of
 from desktop_app.training_data.tokenization import Tokenization
 
@@ -168,10 +168,12 @@ def _sample(model: Path, name: ChatTemplateName, example: Example) -> TemplateSa
     try:
         tokenization = Tokenization(model, chat_template=name)
         template = tokenization.template
-        label = "Plain text, for want of the model's own" if name == "own" and template.is_plain else LABELS[name]
+        label = (
+            "Plain text, for want of the model's own" if name == "own" and template.is_plain else CHAT_TEMPLATES[name]
+        )
         preview = template.render(example.turns, example.tools).text
     except AppError as error:
-        return TemplateSample(name=name, label=LABELS[name], problem=str(error))
+        return TemplateSample(name=name, label=CHAT_TEMPLATES[name], problem=str(error))
     return TemplateSample(
         name=name,
         label=label,

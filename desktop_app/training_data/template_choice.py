@@ -13,18 +13,6 @@ from desktop_app.domain.finetune_spec import ChatTemplateName
 
 from .chat_template import PLAIN_TEMPLATE, PLAIN_TEMPLATE_WITH_BOS, ChatTemplate, find_chat_template
 
-LABELS: dict[ChatTemplateName, str] = {
-    "own": "The model's own",
-    "plain": "Plain text",
-    "chatml": "ChatML (Qwen, Yi, SmolLM)",
-    "llama3": "Llama 3",
-    "mistral": "Mistral",
-    "gemma": "Gemma",
-    "phi": "Phi 3",
-    "alpaca": "Alpaca",
-    "zephyr": "Zephyr",
-    "vicuna": "Vicuna",
-}
 NAMES: tuple[ChatTemplateName, ...] = get_args(ChatTemplateName)
 
 _TOKEN = re.compile(r"<\|\w+\|>|<(?:start|end)_of_turn>")

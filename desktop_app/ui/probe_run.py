@@ -9,7 +9,7 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job
 from desktop_app.domain.probe import Probe, probed_settings
 from desktop_app.errors import AppError
-from desktop_app.jobs.submit import with_absolute_paths
+from desktop_app.jobs.spec_paths import with_absolute_paths
 from desktop_app.services.client import CallCancelled
 from desktop_app.services.probe import Prober
 

@@ -62,7 +62,8 @@ def device_name(device: torch.device) -> str:
     """Name the device as a person would."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    return f"CPU ({torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"CPU ({threads} {'thread' if threads == 1 else 'threads'})"
 
 
 def peak_memory_bytes(device: torch.device) -> int:

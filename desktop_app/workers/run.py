@@ -89,7 +89,10 @@ def _ended(job: JobFolder, reporter: Reporter) -> int:
 
 
 def _work(spec: JobSpec, job: JobFolder, reporter: Reporter) -> Finished:
-    """Each kind imports only what it needs: a job starts in seconds, and most of them are imports."""
+    """Each kind imports only what it needs: a job starts in seconds, and most of them are imports.
+
+    Written out, not a table of names: the packager takes along what it sees imported.
+    """
     if isinstance(spec, FinetuneSpec):
         from .finetune import finetune
 

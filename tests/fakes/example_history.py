@@ -185,7 +185,12 @@ def summary_of(run: Run) -> dict[str, Any]:
     """Return the figures that a worker tells at the end."""
     if run.method in ("nf4", "int8"):
         share = 0.31 if run.method == "nf4" else 0.56
-        return {"bytes_before": 3_087_467_144, "bytes_after": int(3_087_467_144 * share), "error": 0.0892 * share}
+        return {
+            "size_before_bytes": 3_087_467_144,
+            "size_after_bytes": int(3_087_467_144 * share),
+            "ratio": share,
+            "mean_relative_error": 0.0892 * share,
+        }
     return {
         "final_loss": run.loss,
         "eval_loss_after": round(run.loss + 0.038, 4),

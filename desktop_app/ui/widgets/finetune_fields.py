@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 
 from nicegui import ui
 
+from desktop_app.domain.finetune_spec import CHAT_TEMPLATES
 from desktop_app.ui.forms.finetune_form import ADVANCED_GROUPS, SIMPLE_FIELDS, UNITS
 
 from .form_controls import FormControls
 
-WORDS = {
+WORDS: dict[str, str] = {
     "sft": "Supervised (SFT)",
     "dpo": "Preferences (DPO)",
     "kto": "Likes (KTO)",
@@ -42,16 +43,7 @@ WORDS = {
     "everything": "Everything",
     "ddp": "A copy of everything (DDP)",
     "fsdp2": "A part (FSDP2)",
-    "own": "The model's own",
-    "plain": "Plain text",
-    "chatml": "ChatML",
-    "llama3": "Llama 3",
-    "mistral": "Mistral",
-    "gemma": "Gemma",
-    "phi": "Phi 3",
-    "alpaca": "Alpaca",
-    "zephyr": "Zephyr",
-    "vicuna": "Vicuna",
+    **{str(name): label for name, label in CHAT_TEMPLATES.items()},
     "stop": "Stop at the first",
     "skip": "Leave them out",
 }

@@ -6,7 +6,8 @@ import pytest
 
 from desktop_app.domain.spec import parse_spec
 from desktop_app.errors import DataError, ModelError, SpecError
-from desktop_app.jobs.submit import submit, with_absolute_paths
+from desktop_app.jobs.spec_paths import with_absolute_paths
+from desktop_app.jobs.submit import submit
 from tests.fakes.model_files import write_llama
 
 

@@ -45,11 +45,11 @@ def test_a_long_run_is_thinned_but_keeps_its_ends_and_its_spike() -> None:
 
 def test_what_is_really_in_use_is_said_in_one_line() -> None:
     run = RunRecord()
-    facts = {"device": "CPU (1 threads)", "quantization": "none", "adapter_dtype": "float32", "attention": "sdpa"}
+    facts = {"device": "CPU (1 thread)", "quantization": "none", "adapter_dtype": "float32", "attention": "sdpa"}
     more = {"trainable_parameters": 108_544, "world_size": 2, "wrapper": "DistributedDataParallel"}
     run.add([InUse(seq=0, time=0, facts={**facts, **more})])
     assert in_use_text(run.in_use) == (
-        "In use: CPU (1 threads) · trains 108,544 weights in float32 · sdpa attention · "
+        "In use: CPU (1 thread) · trains 108,544 weights in float32 · sdpa attention · "
         "2 processes (DistributedDataParallel)"
     )
     assert in_use_text({}) == ""

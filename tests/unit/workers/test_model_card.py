@@ -9,7 +9,7 @@ from desktop_app.workers.model_card import write_card
 SPEC = FinetuneSpec(model="/models/tiny", data="/data/chats.jsonl", rank=8)
 FIGURES: dict[str, Any] = {
     "steps": 90, "result_step": 60, "train_rows": 240, "held_out_rows": 50, "trained_share": 0.32, "worse_rows": 3,
-    "eval_loss_before": 2.0, "eval_loss_after": 1.5, "device": "CPU (1 threads)", "optimizer": "AdamW",
+    "eval_loss_before": 2.0, "eval_loss_after": 1.5, "device": "CPU (1 thread)", "optimizer": "AdamW",
 }  # fmt: skip
 
 
