@@ -44,7 +44,8 @@ class Probe(Value):
     """What a few steps took. Rates in tokens per second without padding, of all processes together.
 
     `tokens_per_s` is that of rows as they come, between `least_tokens_per_s` and `most_tokens_per_s`; `longest` is the
-    longest row that was trained on, in tokens, among the first `rows_read` of the data; `peak_bytes` the most memory.
+    longest row that was trained on and `row_tokens` the mean, in tokens, of the first `rows_read` rows of the data;
+    `peak_bytes` the most memory.
     """
 
     tokens_per_s: float
@@ -53,6 +54,7 @@ class Probe(Value):
     peak_bytes: int
     longest: int
     rows_read: int
+    row_tokens: float
     steps: int
     seconds: float
     device: str

@@ -82,6 +82,11 @@ def disk_parts(spec: AnySpec, facts: ModelFacts) -> tuple[DiskPart, ...]:
             return ()
 
 
+def download_parts(size_bytes: int) -> tuple[DiskPart, ...]:
+    """Say what a download writes, of which only a hub knows the size: each file at once where it stays."""
+    return (DiskPart(name="Model", bytes=size_bytes, formula="the chosen files, each written where it stays"),)
+
+
 def training_disk_bytes(spec: FinetuneSpec, facts: ModelFacts) -> int:
     """Say how much a fine-tuning writes at most: its result, and the checkpoints with the optimizer's values."""
     return sum(part.bytes for part in _training(spec, facts))

@@ -113,6 +113,13 @@ def duration(
     )
 
 
+def copying_s(kind: str, size_bytes: int, jobs: Sequence[Job]) -> float | None:
+    """Expect the time to fetch or copy so many bytes by earlier jobs of this kind here; None if there were none."""
+    found = [job.summary.get("bytes_per_s") for job in jobs if job.kind == kind and job.state is JobState.SUCCEEDED]
+    rates = [rate for rate in found if isinstance(rate, int | float) and rate > 0][:_MOST_RUNS]
+    return size_bytes / median(rates) if rates else None
+
+
 def step_count(spec: FinetuneSpec, rows: int) -> int:
     """Say about how many steps a training over `rows` rows takes, those that are kept aside among them."""
     if spec.max_steps:

@@ -89,7 +89,12 @@ def as_long_as_its_rows(spec: FinetuneSpec, longest: int | None) -> FinetuneSpec
 def _tokens(spec: FinetuneSpec, known: Known) -> float:
     """Tokens that all steps read, 0 where rows or their lengths are not counted."""
     counted = known.statistics
-    if not known.steps or counted is None or not counted.rows:
+    if not known.steps:
         return 0
-    row = min(spec.max_length, (counted.tokens - counted.cut_tokens) / counted.rows)
+    if counted is not None and counted.rows:
+        row = min(spec.max_length, (counted.tokens - counted.cut_tokens) / counted.rows)
+    elif known.probe is not None:
+        row = known.probe.row_tokens
+    else:
+        return 0
     return known.steps * spec.effective_batch * (spec.max_length if spec.packing else row)

@@ -20,6 +20,7 @@ from desktop_app.training_data.overlay import overlay_path
 _READ_TIMEOUT_S = 600.0  # a file of many gigabytes is read to its end
 _COLUMNS_TIMEOUT_S = 20.0
 _QUICK_LOOK_S = 1.0
+_COUNTED_UNASKED_BYTES = 20_000_000  # a few seconds
 _RECENT_COUNT = 20
 DATA_SUFFIXES = (
     ".jsonl",
@@ -205,6 +206,19 @@ class KnownData:
             self.counted[file] = (tokens, found)
         self.being_counted = ""
         self.changed.emit()
+
+    def need_tokens(self, file: str, tokens: TokenChoice) -> bool:
+        """Count the tokens of a file that takes seconds, once for a model; return whether they are known or will be."""
+        counted, report = self.counted.get(file), self.reports.get(file)
+        if counted is not None and counted[0].model == tokens.model:
+            return isinstance(counted[1], DataReport)
+        if self.being_counted == file:
+            return True
+        is_small = report is not None and report.complete and 0 < report.size_bytes <= _COUNTED_UNASKED_BYTES
+        if report is None or report.problem or not is_small or self.being_counted or self.being_read:
+            return report is None or is_small
+        background_tasks.create(self.count_tokens(file, tokens), name=f"count tokens of {file}")
+        return True
 
     async def change(self, file: str, method: str, **params: Any) -> None:
         """Let a service method keep edits of a file's rows, then look at the file again.

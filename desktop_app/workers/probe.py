@@ -131,6 +131,7 @@ def _probed(asked: FinetuneSpec, voice: _Voice, scratch: Path, limit_s: float) -
         peak_bytes=peak_memory_bytes(session.device),
         longest=max(rows.lengths) if not asked.packing else max_length,
         rows_read=examples.row_count,
+        row_tokens=rows.token_count / len(rows),
         steps=len(clock.steps),
         seconds=round(sum(step.batches_s + step.optimizer_s for step in clock.steps), 2),
         device=device_name(session.device),

@@ -1,6 +1,6 @@
 """Measure how long a click takes to its paint in a real browser while a worker floods log and events.
 
-    python tests/bench/click_to_paint.py [--rounds 20] [--history 1000] [--seconds 8] [--lines 0]
+    python tests/bench/click_to_paint.py [--rounds 20] [--history 1000] [--seconds 8] [--lines 0] [--nvml hang]
 
 Serves the real program over a data folder of its own. A fake worker prints 5,000 lines a second and writes a metric
 each 50 ms; clicks go through the browser's own input, and the time ends with the frame in which the change is
@@ -52,7 +52,10 @@ def main() -> int:
     asked.add_argument("--history", type=int, default=1000, help="jobs that are in the history already")
     asked.add_argument("--seconds", type=float, default=8, help="how long the flood runs before the first click")
     asked.add_argument("--lines", type=int, default=5000, help="printed lines per second; 0 to compare with a calm job")
+    asked.add_argument("--nvml", help="what stands in for the driver: '' is healthy, 'hang', or a return code of NVML")
     options = asked.parse_args()
+    if options.nvml is not None:
+        os.environ |= {"PYTHONPATH": str(ROOT / "tests" / "fakes"), "FAKE_NVML": options.nvml}
     with tempfile.TemporaryDirectory(prefix="whetstone-bench-") as folder:
         return measure(Path(folder), options)
 

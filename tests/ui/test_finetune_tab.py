@@ -102,7 +102,7 @@ async def test_what_does_not_fit_is_made_to_fit_on_a_click(user: User, chosen: W
 async def test_a_measurement_is_made_on_a_click_and_tells_what_it_found(user: User, chosen: WindowState) -> None:
     found = Probe(
         tokens_per_s=2310, least_tokens_per_s=2000, most_tokens_per_s=2500, peak_bytes=2**30, longest=64, rows_read=19,
-        steps=7, seconds=8.2, device="CPU (1 thread)",
+        row_tokens=31, steps=7, seconds=8.2, device="CPU (1 thread)",
     )  # fmt: skip
     asked: list[dict[str, Any]] = []
 
@@ -118,6 +118,7 @@ async def test_a_measurement_is_made_on_a_click_and_tells_what_it_found(user: Us
     await sees(user, "It fits")
     user.find(marker="probe").click()
     await sees(user, "Measured here: 2,310 tokens/s, 1.0 GB at its fullest")
+    await sees(user, "measured here a moment ago")
     assert asked[0]["model"] == chosen.model
     user.find(marker="epochs").clear().type("2")
     await sees(user, "Measured here: 2,310 tokens/s")

@@ -117,6 +117,7 @@ async def test_a_model_is_downloaded_by_name_with_chosen_files(user: User, state
     user.find("Look").click()
     await sees(user, "Download 3.0 MB")
     await sees(user, "2 of 3 files")
+    await sees(user, f"free where {models_dir()} lies", marker="hub-plan")
     assert state.hub.calls[-1] == ("repo_files", {"repo": "o/goat", "revision": "v2"})
     user.find(kind=ui.checkbox, content="model.bin").click()
     await sees(user, "3 of 3 files")

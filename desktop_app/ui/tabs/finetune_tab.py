@@ -9,6 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
+from desktop_app.domain.data_choice import TokenChoice
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job
@@ -70,6 +71,7 @@ class _FinetuneTab:
         self.form = state.finetune_form
         self.controls = FormControls(self.form, self._changed)
         self._earlier: tuple[Job, ...] | None = None
+        self._is_counted = False
         self._draw()
         state.prefilled.subscribe(self._take)
         state.models.changed.subscribe(self._follow)
@@ -195,6 +197,10 @@ class _FinetuneTab:
         is_of_model = tokens is not None and tokens.model == state.model
         statistics = counted.statistics if is_of_model and isinstance(counted, DataReport) else None
         known, draft = None, self.form.draft()
+        is_sound = self.form.facts is not None and not self.form.facts.problem
+        self._is_counted = bool(
+            draft and is_sound and state.data and state.files.need_tokens(state.data, TokenChoice.of(draft))
+        )
         if sample is not None:
             found = None if draft is None else state.probe.of(draft)
             probe = found if isinstance(found, Probe) else None
@@ -240,7 +246,9 @@ class _FinetuneTab:
         if before and (expected is None or expected.source in ("guess", "similar")):
             self.time.show(f"≈ {duration_text(before)}", "as before")
         elif expected is None:
-            self.time.show("–", "known once the rows are counted")
+            is_unknown = plan is not None and plan.verdict == "unknown"
+            words = "counting the tokens" if self._is_counted else "measure it, or count the tokens in Data"
+            self.time.show("–", "" if is_unknown else words)
         else:
             span = f"{duration_text(expected.least_s)} to {duration_text(expected.most_s)}, {expected.words}"
             self.time.show(f"≈ {duration_text(expected.seconds)}", span)

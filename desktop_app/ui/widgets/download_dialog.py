@@ -11,11 +11,12 @@ from nicegui import run, ui
 from desktop_app import paths
 from desktop_app.domain.download_spec import DownloadSpec, repo_and_revision
 from desktop_app.errors import AppError, SpecError
-from desktop_app.hardware.disk import free_bytes
 from desktop_app.jobs.submit import submit
 from desktop_app.library.fetch_list import listed_files, write_fetch_list
+from desktop_app.memory_plan.disk import disk_rooms, download_parts
+from desktop_app.memory_plan.duration import copying_s
 from desktop_app.ui.window_state import WindowState
-from desktop_app.ui.wording import size_text
+from desktop_app.ui.wording import duration_text, size_text
 
 from .banner import BannerPlace
 from .button import button
@@ -105,6 +106,7 @@ class _Form:
         self.problem = BannerPlace()
         self.files = ui.column().classes("w-full gap-0 max-h-[300px] overflow-y-auto no-wrap")
         self.sum = ui.label("").classes("t-small c-3").mark("hub-sum")
+        self.plan = ui.label("").classes("t-small").mark("hub-plan")
         with ui.expansion("Token for gated and private models").classes("w-full quiet-expansion"):
             self._draw_token()
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
@@ -152,6 +154,7 @@ class _Form:
         self.found = None
         self.boxes.clear()
         self.files.clear()
+        self.plan.set_text("")
         self.start.set_enabled(False)
 
     def _draw_files(self, files: list[dict[str, Any]]) -> None:
@@ -169,15 +172,24 @@ class _Form:
             return
         chosen = [file for file in self.found["files"] if self.boxes[file["name"]].value]
         size = sum(file["size"] for file in chosen)
-        try:
-            free = await run.io_bound(free_bytes, paths.models_dir())
-        except AppError:
-            free = None
         licence = f" · licence {self.found['licence']}" if self.found["licence"] else ""
-        room = f" · {size_text(free)} free" if free is not None else ""
-        self.sum.set_text(f"{len(chosen)} of {len(self.boxes)} files{room}{licence}")
+        self.sum.set_text(f"{len(chosen)} of {len(self.boxes)} files{licence}")
         self.start.set_text(f"Download {size_text(size)}")
         self.start.set_enabled(bool(chosen))
+        try:
+            (room,) = await run.io_bound(disk_rooms, download_parts(size), paths.models_dir(), None)
+        except AppError as error:
+            self._show_plan(error.message, is_bad=True)
+            return
+        is_full = room.needed_bytes > room.free_bytes
+        seconds = copying_s("download", size, self.state.jobs)
+        time = f" · about {duration_text(seconds)}, at the rate of earlier downloads" if seconds else ""
+        said = f"{size_text(room.needed_bytes)} of {size_text(room.free_bytes)} free where {room.folder} lies"
+        self._show_plan(f"Does not fit: {said}" if is_full else f"{said}{time}", is_bad=is_full)
+
+    def _show_plan(self, text: str, is_bad: bool) -> None:
+        self.plan.set_text(text)
+        self.plan.classes(**({"add": "c-bad", "remove": "c-3"} if is_bad else {"add": "c-3", "remove": "c-bad"}))
 
     async def _keep_token(self, token: str) -> None:
         self.problem.clear()

@@ -64,6 +64,7 @@ class ProbeLine:
         start = button(again, "o_speed" if found is None else None, "quiet", lambda: self._start(spec)).mark("probe")
         hint(start, _ABOUT)
         if found is None:
+            start.classes("-ml-3")  # its words stand where the lines above begin
             ui.label("about ten seconds, and the time to load the model").classes("t-small c-3 min-w-0")
 
     def _start(self, spec: FinetuneSpec) -> None:

@@ -1,5 +1,6 @@
 """Time and correction: a guess at first, then what this computer measured, each with an interval."""
 
+from dataclasses import replace
 from typing import Any
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
@@ -7,8 +8,10 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.probe import Probe, probed_settings
-from desktop_app.memory_plan.duration import duration, operations_per_token, step_count
+from desktop_app.domain.quantized_size import linear_layers
+from desktop_app.memory_plan.duration import copying_s, duration, operations_per_token, step_count
 from desktop_app.memory_plan.experience import correction, rate_correction
+from desktop_app.memory_plan.job_plan import Known, job_plan
 
 SPEC = FinetuneSpec(model="/m", data="/d", device="cpu", threads=1)
 FACTS = ModelFacts(path="/m", name="m", parameters=1_000_000_000, shape=ModelShape(hidden_size=2048, layers=16))
@@ -73,8 +76,8 @@ def test_a_run_corrects_the_next_of_its_kind_and_three_others_correct_any() -> N
 
 def test_a_probe_of_these_settings_is_believed_before_all_else() -> None:
     probe = Probe(
-        tokens_per_s=40, least_tokens_per_s=20, most_tokens_per_s=50, peak_bytes=1, longest=9, rows_read=3, steps=5,
-        seconds=8, device="CPU",
+        tokens_per_s=40, least_tokens_per_s=20, most_tokens_per_s=50, peak_bytes=1, longest=9, rows_read=3,
+        row_tokens=7, steps=5, seconds=8, device="CPU",
     )  # fmt: skip
     found = duration(SPEC, FACTS, LAPTOP, 1000, [_job(tokens_per_s=80.0)], probe)
     assert found is not None and found.source == "probe" and "measured here" in found.words
@@ -103,3 +106,23 @@ def test_how_estimates_turned_out_corrects_the_next_of_the_same_source() -> None
 def test_steps_count_epochs_unless_a_number_is_given() -> None:
     assert step_count(SPEC.model_copy(update={"epochs": 2.0, "held_out": 0.1}), 100) == 24
     assert step_count(SPEC.model_copy(update={"max_steps": 500}), 10) == 500
+
+
+def test_fetching_takes_as_long_as_earlier_ones_did() -> None:
+    done = [replace(_job(bytes_per_s=rate), kind="download") for rate in (10, 30, 20)]
+    assert copying_s("download", 1000, done) == 50
+    assert copying_s("download", 1000, []) is None and copying_s("bring_in", 1000, done) is None
+    assert copying_s("download", 1000, [replace(done[0], state=JobState.FAILED), done[1]]) == 1000 / 30
+
+
+def test_a_probe_alone_tells_the_time_where_nobody_counted_the_tokens() -> None:
+    shape = ModelShape(hidden_size=8, layers=2, heads=2, head_dim=4, intermediate_size=16, vocab_size=50)
+    shape = shape.model_copy(update={"matrices": linear_layers(shape)})
+    facts = FACTS.model_copy(update={"shape": shape, "model_type": "llama"})
+    probe = Probe(
+        tokens_per_s=40, least_tokens_per_s=20, most_tokens_per_s=50, peak_bytes=1, longest=9, rows_read=3,
+        row_tokens=5, steps=5, seconds=8, device="CPU",
+    )  # fmt: skip
+    assert job_plan(SPEC, facts, Known(sample=LAPTOP, steps=10)).time is None
+    time = job_plan(SPEC, facts, Known(sample=LAPTOP, steps=10, probe=probe)).time
+    assert time is not None and time.seconds == 10 * SPEC.effective_batch * 5 / 40
