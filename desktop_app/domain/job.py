@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from .bring_in_spec import BringInSpec
@@ -142,7 +142,7 @@ def models_of(job: Job) -> dict[str, str]:
     return {job.result: job.name, **merged}
 
 
-def name_by_job(path: Path) -> str:
+def name_by_job(path: PurePath) -> str:
     """Name a result inside a job's folder by the job, whose id holds it, for `result` says nothing; '' for others."""
     for folder, beside in ((path, ""), (path.parent, f" {path.name}")):
         if folder.name == "result" and (found := _JOB_ID.fullmatch(folder.parent.name)):
@@ -161,7 +161,8 @@ def job_name(spec: JobSpec) -> str:
     method = getattr(spec, "method", spec.kind)
     if isinstance(spec, ExportSpec):
         method = spec.gguf_type if spec.form == "gguf" else spec.form
-    return f"{Path(spec.model).name}-{method}"
+    model = Path(spec.model)
+    return f"{name_by_job(model) or model.name}-{method}"
 
 
 def make_job_id(spec: JobSpec, now: datetime) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job, JobState, name_by_job
 from desktop_app.domain.quantize_method import METHODS
 
 from .widgets.job_dot import DOT_CLASSES
@@ -118,7 +118,8 @@ def method_text(job: Job) -> str:
 
 def model_name(job: Job) -> str:
     """Name the model by its folder, on whichever system the path was written."""
-    return PurePath(job.model.replace("\\", "/")).name or job.model
+    path = PurePath(job.model.replace("\\", "/"))
+    return name_by_job(path) or path.name or job.model
 
 
 def progress_share(job: Job) -> float | None:

@@ -82,6 +82,14 @@ async def test_a_bundle_is_looked_at_and_taken_in(
     await sees(user, "Open a bundle")
     await sees(user, "shepherd · ")
     await sees(user, "free memory")
+    source = next(iter(user.find(marker="bundle-source").elements))
+    for named in (str(tmp_path), str(bundle), str(tmp_path)):  # what is named last counts, however long a look takes
+        source.value = named
+        user.find(marker="bundle-source").trigger("blur")
+    await sees(user, "is no bundle")
+    await user.should_not_see("shepherd · ")
+    source.value = str(bundle)
+    user.find(marker="bundle-source").trigger("blur")
     await user.should_see(marker="bundle-model", retries=50)
     field = next(iter(user.find(marker="bundle-model").elements))
     assert field.value == lamb

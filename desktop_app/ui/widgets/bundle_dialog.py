@@ -163,13 +163,21 @@ class _Opening:
         self.model_row.set_visibility(False)
         if not source:
             return
+        with self.facts:
+            ui.label("Reading its list …").classes("c-3")
+        problem, found = None, None
         try:
-            self.found = await run.io_bound(self.state.reader.call, "look_at_bundle", _LOOK_TIMEOUT_S, path=source)
+            found = await run.io_bound(self.state.reader.call, "look_at_bundle", _LOOK_TIMEOUT_S, path=source)
         except AppError as error:
-            self.problem.show(error)
-            return
-        if self.found is not None:
-            self._draw(self.found)
+            problem = error
+        if source != typed_path(self.source.value):
+            return  # another one was named meanwhile, and is looked at
+        self.facts.clear()
+        self.found = found
+        if problem is not None:
+            self.problem.show(problem)
+        elif found is not None:
+            self._draw(found)
 
     def _draw(self, found: dict[str, Any]) -> None:
         names = ["checkpoints" if part == "checkpoint" else part for part in found["parts"]]

@@ -103,11 +103,15 @@ class _Form:
 
     async def look(self) -> None:
         """Read what the model is, and offer its forms."""
+        model = self.model
+        self.start.set_enabled(False)
         try:
-            answer = await run.io_bound(self.state.reader.call, "model_facts", _LOOK_TIMEOUT_S, path=self.model)
+            answer = await run.io_bound(self.state.reader.call, "model_facts", _LOOK_TIMEOUT_S, path=model)
         except AppError as error:
             self.problem.show(error)
             return
+        if model != self.model:
+            return  # another one was chosen meanwhile
         self.facts = ModelFacts.model_validate(answer)
         self.name = self.models[self.model]
         self.title.set_text(f"Export {self.name}")
