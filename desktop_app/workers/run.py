@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 from desktop_app.domain.bring_in_spec import BringInSpec
@@ -46,6 +47,8 @@ def run_worker(folder: str | Path) -> int:
         return 2
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # transformers warns of what it calls itself and will rename; nobody who trains can do anything about it.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         return _ended(job, reporter)
     finally:
