@@ -4,7 +4,7 @@ from typing import Literal
 
 from .value import Value
 
-ModelKind = Literal["base", "adapter", "gguf"]
+ModelKind = Literal["base", "adapter", "gguf", "onnx"]
 
 
 class Matrix(Value):

@@ -131,6 +131,14 @@ METHODS: Mapping[QuantizeMethod, Method] = {
         bits=8,
         packages=("torchao",),
     ),
+    "onnx_int8": Method(
+        title="ONNX int8",
+        sentence="8 bits, activations too, in a graph for onnxruntime; made in memory, writes long texts slowly.",
+        family="onnx",
+        bits=8,
+        packages=("onnx", "onnxruntime", "onnxscript"),
+        streams=False,
+    ),
     **_GGUF,
 }
 
@@ -138,7 +146,6 @@ METHODS: Mapping[QuantizeMethod, Method] = {
 NOT_OFFERED: Mapping[QuantizeMethod, tuple[str, str]] = {
     "gptq": ("GPTQ", "needs gptqmodel, which is no part of this program"),
     "awq": ("AWQ", "needs an NVIDIA GPU and gptqmodel, which is no part of this program"),
-    "onnx_int8": ("ONNX int8", "not made by this version"),
 }
 
 

@@ -18,6 +18,11 @@ def quantized_bytes(spec: QuantizeSpec, method: QuantizeMethod, facts: ModelFact
     return int((packed * bits_per_weight(spec, method) + plain * 16 + beside * embedding_bits) / 8)
 
 
+def temporary_bytes(method: QuantizeMethod, facts: ModelFacts) -> int:
+    """What lies beside the result while it is made: for ONNX the graph in 32 bits, and again where it is quantized."""
+    return 8 * facts.parameters if METHODS[method].family == "onnx" else 0
+
+
 def linear_layers(shape: ModelShape) -> tuple[Matrix, ...]:
     """The linear layers of a model; those of a Llama of these sizes where its family is not known."""
     if shape.matrices:

@@ -57,7 +57,7 @@ def check_paths(spec: JobSpec) -> None:
     for variant in getattr(spec, "variants", ()):
         if not Path(variant).exists():
             raise SpecError(f"variants: {variant} does not exist.", "Name model folders or GGUF files.", "variants")
-        if model_facts(Path(variant)).kind != "gguf":
+        if model_facts(Path(variant)).kind not in ("gguf", "onnx"):
             check_model_folder(Path(variant))
     data = getattr(spec, "data", None)
     if data is not None:

@@ -32,7 +32,7 @@ _LEFT_OUT = {
     "Library",
 }
 _PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
-_WEIGHTS = (".safetensors", ".safetensors.index.json", *PICKLE_SUFFIXES)
+_WEIGHTS = (".safetensors", ".safetensors.index.json", ".onnx", *PICKLE_SUFFIXES)
 
 
 def find_models(roots: Iterable[Path], visited: dict[Path, int] | None = None) -> Iterator[FoundModel | None]:

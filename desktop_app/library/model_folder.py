@@ -24,6 +24,7 @@ from .safetensors_header import Tensor, read_header
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ONNX = "model.onnx"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 GENERATION_CONFIG = "generation_config.json"
@@ -59,6 +60,8 @@ def model_facts(path: Path) -> ModelFacts:
     if not gguf and names.isdisjoint({CONFIG, ADAPTER_CONFIG}):
         raise _no_model(path.absolute(), names)
     files = list_model_files(path)
+    if CONFIG in files.top and ONNX in files.top and files.top.keys().isdisjoint({WEIGHTS, INDEX}):
+        return _onnx_facts(files)
     if CONFIG in files.top:
         return _base_facts(files)
     if ADAPTER_CONFIG in files.top:
@@ -131,6 +134,27 @@ def _tables(tensors: dict[str, Tensor]) -> tuple[Matrix, ...]:
             out, into = tensor.shape
             found.append(Matrix(name=module.rpartition(".")[2], out=out, into=into, count=1, is_linear=False))
     return tuple(found)
+
+
+def _onnx_facts(files: ModelFiles) -> ModelFacts:
+    config = read_model_config(files.folder)
+    origin = stated_origin(files.folder)
+    return ModelFacts(
+        path=str(files.folder),
+        name=_name(files.folder),
+        kind="onnx",
+        architecture=config.architecture,
+        model_type=config.model_type,
+        quantization="ONNX int8" if origin is not None and origin.method == "onnx_int8" else "ONNX",
+        context_length=config.context_length,
+        size_bytes=files.total_bytes,
+        has_chat_template=_has_chat_template(files),
+        licence=stated_licence(files.folder, files.top.keys()),
+        shape=config.shape,
+        origin=origin,
+        problem="An ONNX model is for onnxruntime; here it can be measured, but not trained, quantized or talked to.",
+        hint="Choose the safetensors version of this model.",
+    )
 
 
 def _adapter_facts(files: ModelFiles) -> ModelFacts:

@@ -16,7 +16,7 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import quantized_bytes
+from desktop_app.domain.quantized_size import quantized_bytes, temporary_bytes
 from desktop_app.domain.spec import AnySpec
 from desktop_app.hardware.disk import free_bytes
 
@@ -51,14 +51,7 @@ def disk_parts(spec: AnySpec, facts: ModelFacts) -> tuple[DiskPart, ...]:
         case FinetuneSpec():
             return _training(spec, facts)
         case QuantizeSpec():
-            return tuple(
-                DiskPart(
-                    name=f"Result, {METHODS[method].title}" if spec.further_methods else "Result",
-                    bytes=quantized_bytes(spec, method, facts),
-                    formula=f"{facts.parameters:,} weights in {METHODS[method].title}",
-                )
-                for method in spec.methods
-            )
+            return _quantized(spec, facts)
         case ExportSpec():
             size, _ = export_bytes(spec, facts, facts)
             words = f"the model as {spec.gguf_type if spec.form == 'gguf' else spec.form}"
@@ -138,6 +131,22 @@ def _training(spec: FinetuneSpec, facts: ModelFacts) -> tuple[DiskPart, ...]:
     ]
     if spec.merge:
         parts.insert(1, DiskPart(name="Merged model", bytes=whole, formula=f"{facts.parameters:,} weights"))
+    return tuple(parts)
+
+
+def _quantized(spec: QuantizeSpec, facts: ModelFacts) -> tuple[DiskPart, ...]:
+    parts = [
+        DiskPart(
+            name=f"Result, {METHODS[method].title}" if spec.further_methods else "Result",
+            bytes=quantized_bytes(spec, method, facts),
+            formula=f"{facts.parameters:,} weights in {METHODS[method].title}",
+        )
+        for method in spec.methods
+    ]
+    beside = sum(temporary_bytes(method, facts) for method in spec.methods)
+    if beside:
+        words = f"{facts.parameters:,} weights × 8 bytes: the graph in 32 bits, before and after it is quantized"
+        parts.append(DiskPart(name="Temporary copy", bytes=beside, formula=words, stays=False))
     return tuple(parts)
 
 

@@ -51,7 +51,7 @@ def number_type_text(facts: ModelFacts) -> str:
 
 def kind_text(facts: ModelFacts, made_by: str = "") -> str:
     """Say what kind of model it is, and whether a job of this program made it or another program keeps it."""
-    kind = {"base": "model", "adapter": "adapter", "gguf": "GGUF"}[facts.kind]
+    kind = {"base": "model", "adapter": "adapter", "gguf": "GGUF", "onnx": "ONNX"}[facts.kind]
     return f"{kind}, made here" if made_by else f"{kind}, {facts.store}" if facts.store else kind
 
 

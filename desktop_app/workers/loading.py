@@ -121,6 +121,8 @@ def quantized_layer_count(model: Any) -> int:
 
 def quantization_in_use(model: Any) -> str:
     """Name how a model's layers are really held."""
+    if hasattr(model, "held_as"):
+        return str(model.held_as)
     for module in model.modules():
         match type(module).__name__:
             case "Linear4bit":

@@ -6,7 +6,7 @@ from pathlib import Path
 from desktop_app.domain.finetune_spec import Device, FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import quantized_bytes
+from desktop_app.domain.quantized_size import quantized_bytes, temporary_bytes
 from desktop_app.domain.training_limits import method_refusal, optimizer_refusal, split_refusal
 from desktop_app.errors import HardwareError, ModelError, SpecError, StorageError
 from desktop_app.hardware.cuda_state import cuda_generation
@@ -97,7 +97,7 @@ def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, written_bytes: 
     Raises:
         StorageError: too little space is free.
     """
-    needed = sum(quantized_bytes(spec, method, facts) for method in spec.methods)
+    needed = sum(quantized_bytes(spec, method, facts) + temporary_bytes(method, facts) for method in spec.methods)
     check_space(max(0, needed - written_bytes), folder)
 
 

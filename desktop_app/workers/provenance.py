@@ -14,7 +14,8 @@ from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.job import subject_of
 from desktop_app.domain.spec import JobSpec
 
-_LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers", "safetensors", "gguf")
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers", "safetensors", "gguf",
+              "onnxruntime")  # fmt: skip
 _HEADER_LENGTH_BYTES = 8
 
 

@@ -52,8 +52,16 @@ def _gguf(
     return write_copies(spec, source, facts, folders, reporter)
 
 
+def _onnx(
+    spec: QuantizeSpec, source: Path, facts: ModelFacts, folders: Mapping[QuantizeMethod, Path], reporter: Reporter
+) -> Mapping[QuantizeMethod, Check]:
+    from .onnx.converter import write_copies  # imports onnxruntime
+
+    return write_copies(spec, source, facts, folders, reporter)
+
+
 # Methods of families with the same maker are written in one pass over the source.
-_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _streaming, "torchao": _streaming, "gguf": _gguf}
+_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _streaming, "torchao": _streaming, "gguf": _gguf, "onnx": _onnx}
 
 
 def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished:

@@ -116,6 +116,8 @@ def quantize_refusal(facts: ModelFacts, base: ModelFacts | None = None) -> str:
     """Say why a model cannot be quantized, '' if it can; `base` is that of an adapter, once it is known."""
     if facts.kind == "gguf":
         return f"{facts.name} is a GGUF file, which is quantized already."
+    if facts.kind == "onnx":
+        return facts.problem
     if facts.quantization:
         return f"{facts.name} is quantized already ({facts.quantization}); choose the original model."
     if facts.problem:

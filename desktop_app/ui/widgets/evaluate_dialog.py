@@ -87,7 +87,9 @@ class _Form:
 
     def _names(self) -> dict[str, str]:
         known = (self.state.models.facts.get(path) for path in self.state.models.paths)
-        usable = [facts for facts in known if facts is not None and (not facts.problem or facts.kind == "gguf")]
+        usable = [
+            facts for facts in known if facts is not None and (not facts.problem or facts.kind in ("gguf", "onnx"))
+        ]
         return {facts.path: facts.name + _about(facts) for facts in usable}
 
     def _is_whole(self, path: str) -> bool:

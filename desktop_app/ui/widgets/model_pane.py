@@ -152,6 +152,7 @@ class ModelPane:
         with icon_button("o_more_horiz", "More").mark("more-actions"), ui.menu():
             if not facts.problem or facts.kind == "gguf":
                 self._draw_item("Talk to it", "talk-to", lambda: self.state.talk_to(facts.path))
+            if not facts.problem or facts.kind in ("gguf", "onnx"):
                 self._draw_item("Evaluate", "evaluate", lambda: self._do(evaluate, facts))
             self._draw_item("Verify", "verify", lambda: self._do(verify, facts))
             if facts.architecture:

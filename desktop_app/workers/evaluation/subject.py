@@ -1,6 +1,7 @@
 """One model to measure, of whatever kind: what it is and how it is loaded.
 
-An adapter is put on its base, a GGUF file is read by transformers into fp32, any other folder as it is.
+An adapter is put on its base, a GGUF file is read by transformers into fp32, an ONNX graph is run by onnxruntime on
+the processor, any other folder is loaded as it is.
 """
 
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ class Subject:
             from desktop_app.workers.smoke_test import loaded_again
 
             return loaded_again(self.gguf_file.parent, self.gguf_file.name, device, dtype)
+        if self.facts.kind == "onnx":
+            from desktop_app.workers.onnx.session import GRAPH, OnnxModel  # imports onnxruntime
+
+            return OnnxModel(Path(self.facts.path) / GRAPH)
         if self.base is None:
             return load_model(Path(self.facts.path), device, dtype)
         from desktop_app.workers.adapter_result import with_adapter  # imports peft
@@ -91,13 +96,14 @@ def _numbered(label: str, number: int) -> str:
 
 def _subject(path: Path, *, is_original: bool) -> Subject:
     facts = model_facts(path)
-    if facts.kind == "gguf":
+    if facts.kind in ("gguf", "onnx"):
+        what = "a GGUF file" if facts.kind == "gguf" else "an ONNX graph"
         if is_original:
             raise ModelError(
-                f"{path} is a GGUF file; the original has to be a model folder with its tokenizer.",
-                "Name the model that the file was made of, and the file among the variants.",
+                f"{path} is {what}; the original has to be a model folder with its tokenizer.",
+                "Name the model that it was made of, and this one among the variants.",
             )
-        return Subject(_label(path), facts, "copy", facts.quantization or "GGUF", facts.size_bytes)
+        return Subject(_label(path), facts, "copy", facts.quantization, _measured_bytes(facts))
     facts = check_model_folder(path)
     if facts.kind == "adapter":
         base = Path(facts.base_model)
@@ -113,6 +119,10 @@ def _subject(path: Path, *, is_original: bool) -> Subject:
     is_tuned = not facts.quantization and made_by in ("finetune", "export")
     role = "original" if is_original else "tuned" if is_tuned or not facts.quantization else "copy"
     return Subject(_label(path), facts, role, facts.quantization or facts.dtype, weight_bytes(path))
+
+
+def _measured_bytes(facts: ModelFacts) -> int:
+    return weight_bytes(Path(facts.path)) if facts.kind == "onnx" else facts.size_bytes
 
 
 def _label(path: Path) -> str:

@@ -211,3 +211,14 @@ def test_a_licence_is_taken_from_the_file_if_the_readme_says_nothing(tmp_path: P
     assert model_facts(folder).licence == "Apache License"
     (folder / "README.md").write_text("---\nlicense: other\nlicense_name: lamb-community\n---\n")
     assert model_facts(folder).licence == "lamb-community"
+
+
+def test_an_onnx_graph_is_described_and_not_loaded(tmp_path: Path) -> None:
+    folder = write_llama(tmp_path / "graph")
+    (folder / "model.safetensors").rename(folder / "model.onnx")
+    facts = model_facts(folder)
+    assert (facts.kind, facts.quantization, facts.shape.layers) == ("onnx", "ONNX", 2)
+    with pytest.raises(ModelError, match="measured"):
+        check_model_folder(folder)
+    (folder / "manifest.json").write_text('{"kind": "quantize", "spec": {"method": "onnx_int8"}}', encoding="utf-8")
+    assert model_facts(folder).quantization == "ONNX int8"
