@@ -144,7 +144,7 @@ METHODS: Mapping[QuantizeMethod, Method] = {
 
 # What people ask for and this program cannot make: (title, reason).
 NOT_OFFERED: Mapping[QuantizeMethod, tuple[str, str]] = {
-    "gptq": ("GPTQ", "needs gptqmodel, which is no part of this program"),
+    "gptq": ("GPTQ", "needs gptqmodel and a C++ compiler, which are no part of this program"),
     "awq": ("AWQ", "needs an NVIDIA GPU and gptqmodel, which is no part of this program"),
 }
 

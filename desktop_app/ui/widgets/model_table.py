@@ -77,13 +77,13 @@ class ModelTable:
 
 def _model_row(facts: ModelFacts, made_by: str, note: ModelNote) -> dict[str, Any]:
     # That it can neither be trained nor quantized stands in its pane; it is no fault of the file.
-    is_whole_gguf = facts.kind == "gguf" and bool(facts.architecture)
+    is_for_others = facts.kind in ("gguf", "onnx") and bool(facts.architecture)
     return {
         "path": facts.path,
         "name": facts.name,
         "tags": list(note.tags),
-        "about": facts.architecture if is_whole_gguf else short_problem(facts) or facts.architecture,
-        "problem": "" if is_whole_gguf else facts.problem,
+        "about": facts.architecture if is_for_others else short_problem(facts) or facts.architecture,
+        "problem": "" if is_for_others else facts.problem,
         "parameters": facts.parameters,
         "parameters_text": count_text(facts.parameters),
         "type": number_type_text(facts).partition(" + ")[0],  # the pane has room for the whole
