@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from nicegui import ui
 from nicegui.testing import User
 
 from desktop_app.errors import ModelError
 from desktop_app.ui.widgets.banner import BannerPlace
+from desktop_app.ui.widgets.choice import Choice
 from desktop_app.ui.widgets.folder_browser import browse, list_folder, nearest_folder
 from desktop_app.ui.widgets.question import ask
 
@@ -97,3 +99,28 @@ def test_a_folder_that_is_gone_says_so_and_its_parent_is_offered(tmp_path: Path)
     assert "cannot be read" in list_folder(gone, None).problem
     assert nearest_folder(gone) == tmp_path
     assert nearest_folder("") == Path.home()
+
+
+async def test_a_choice_is_drawn_anew_only_where_something_changed(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+
+    async def pick() -> None:
+        pass
+
+    @ui.page("/")
+    def page() -> None:
+        choices.append(Choice("model", chosen.append, pick))
+
+    choices: list[Choice] = []
+    await user.open("/")
+    (choice,) = choices
+    drawn: list[int] = []
+    monkeypatch.setattr(choice.select, "update", lambda: drawn.append(1))
+    choice.show({"/m": "m"}, "", "")
+    assert drawn, "the list came"
+    assert choice.select.props["display-value"] == "Choose a model"
+    drawn.clear()
+    choice.show({"/m": "m"}, "", "")
+    assert not drawn, "an open list would be drawn under the pointer"
+    choice.show({"/m": "m"}, "/m", "")
+    assert drawn and "display-value" not in choice.select.props

@@ -39,10 +39,13 @@ class Choice:
             self._is_showing = False
 
     def _prompt(self, is_empty: bool) -> None:
+        """Say what to choose; only where that changes, for each change draws the open list anew."""
+        if is_empty == ("display-value" in self.select.props):
+            return
         if is_empty:
             self.select.props["display-value"] = f"Choose {self._name}"
         else:
-            self.select.props.pop("display-value", None)
+            del self.select.props["display-value"]
 
     def _chosen(self) -> None:
         if not self._is_showing and self.select.value:
