@@ -15,24 +15,34 @@ from desktop_app.ui.known_data import KnownData, Reading
 
 
 class SlowReader:
-    """Answers the quick look at once, and the long one only when it is cancelled."""
+    """Answers the quick look at once, and the long one only when it is cancelled: the one at work, or the next."""
 
-    def __init__(self, is_stuck_at_once: bool = False, is_one_call: bool = False) -> None:
-        self.closed = threading.Event()
-        self.is_one_call = is_one_call
+    def __init__(self, is_stuck_at_once: bool = False) -> None:
         self.is_stuck_at_once = is_stuck_at_once
+        self._lock = threading.Lock()
+        self._at_work: list[threading.Event] = []
+        self._is_next_cancelled = False
 
     def call(self, method: str, timeout_s: float, **params: Any) -> Any:
         if params.get("limit_s") is None or self.is_stuck_at_once:
-            assert self.closed.wait(20)
-            if self.is_one_call:
-                self.closed.clear()
+            cancelled = threading.Event()
+            with self._lock:
+                if self._is_next_cancelled:
+                    self._is_next_cancelled = False
+                    cancelled.set()
+                else:
+                    self._at_work.append(cancelled)
+            assert cancelled.wait(60)
             raise CallCancelled("Reading the data was cancelled.")
         params.pop("on_progress")
         return {**METHODS[method](**params), "complete": False}
 
     def cancel(self) -> None:
-        self.closed.set()
+        with self._lock:
+            self._is_next_cancelled = not self._at_work
+            for cancelled in self._at_work:
+                cancelled.set()
+            self._at_work.clear()
 
 
 def rows_file(tmp_path: Path) -> str:
@@ -85,7 +95,7 @@ async def test_another_file_does_not_wait_for_the_one_before_which_is_read_again
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core, "loop", asyncio.get_running_loop())
-    reader, file = SlowReader(is_one_call=True), rows_file(tmp_path)
+    reader, file = SlowReader(), rows_file(tmp_path)
     other = str(tmp_path / "other.jsonl")
     Path(other).write_text('{"text": "c"}\n')
     known = KnownData(Settings({}), reader)
@@ -93,7 +103,7 @@ async def test_another_file_does_not_wait_for_the_one_before_which_is_read_again
     while file not in known.reports:
         await asyncio.sleep(0.01)
     second = asyncio.create_task(known.read(other))
-    await asyncio.wait_for(first, 20)
+    await asyncio.wait_for(first, 60)
     while other not in known.reports:
         await asyncio.sleep(0.01)
     known.stop()
