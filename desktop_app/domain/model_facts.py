@@ -86,3 +86,15 @@ class ModelFacts(Value):
     pickle: str = ""
     problem: str = ""
     hint: str = ""
+
+    @property
+    def original(self) -> str:
+        """Folder of the model that this one was made of; its own if that is not known."""
+        source = self.base_model if self.kind == "adapter" else self.origin.source if self.origin else ""
+        is_made = self.kind != "base" or (self.origin is not None and self.origin.kind in ("finetune", "quantize"))
+        return source if is_made and source else self.path
+
+    @property
+    def trainable(self) -> str:
+        """Folder of the model to train in order to go on from this one: itself, but not a quantized copy or adapter."""
+        return self.path if self.kind == "base" and not self.quantization else self.original

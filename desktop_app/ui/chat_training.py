@@ -55,7 +55,7 @@ def start_training(state: WindowState, is_pairs: bool) -> None:
         raise DataError(f"{file} is not there yet.", f"{what} first.")
     speakers = state.chat.conversation.speakers
     facts = state.models.facts.get(speakers[0].model) if speakers else None
-    model = (facts.base_model if facts.kind == "adapter" else facts.path) if facts is not None else state.model
+    model = state.model if facts is None else facts.trainable
     state.files.add(str(file))
     state.files.reports.pop(str(file), None)  # it has grown
     spec = FinetuneSpec(model=model or str(paths.demo_model()), data=str(file), objective="dpo" if is_pairs else "sft")

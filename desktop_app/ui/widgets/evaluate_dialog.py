@@ -35,13 +35,6 @@ async def evaluate_model(state: WindowState, model: str) -> None:
         state.open_job(job_id)
 
 
-def original_of(facts: ModelFacts) -> str:
-    """Return the model that another one was made of; itself if that is not known. Asks no disk."""
-    source = facts.base_model if facts.kind == "adapter" else facts.origin.source if facts.origin else ""
-    made = facts.kind != "base" or (facts.origin is not None and facts.origin.kind in ("finetune", "quantize"))
-    return source if made and source else facts.path
-
-
 def held_out_results(jobs: list[Job], model: str) -> dict[str, str]:
     """Return the results of fine-tunings of a model that kept rows aside, each with the name of its job."""
     return {
@@ -56,7 +49,7 @@ class _Form:
     def __init__(self, state: WindowState, dialog: ui.dialog, model: str) -> None:
         self.state, self.dialog = state, dialog
         facts = state.models.facts[model]
-        self.original_path = original_of(facts)
+        self.original_path = facts.original
         ui.label("Evaluate").classes("t-lead")
         self.problem = BannerPlace()
         self._draw_models(model)
@@ -98,7 +91,7 @@ class _Form:
 
     def _is_related(self, path: str) -> bool:
         facts = self.state.models.facts[path]
-        return path != self.original_path and original_of(facts) == self.original_path
+        return path != self.original_path and facts.original == self.original_path
 
     def _comparable(self) -> dict[str, str]:
         return {path: name for path, name in self._names().items() if path != self.original_path}
