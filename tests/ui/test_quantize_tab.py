@@ -1,8 +1,11 @@
 """The quantization tab: sizes before and after, what stays in 16 bits, refusals in words, Start."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import pytest
+from nicegui import ui
 from nicegui.testing import User
 
 from desktop_app.domain.quantize_method import METHODS
@@ -88,6 +91,13 @@ async def test_every_format_tells_its_size_and_those_that_cannot_be_made_say_why
     options = next(iter(user.find(marker="method").elements)).options
     assert options["awq"].startswith("AWQ – needs an NVIDIA GPU")
     assert options["gptq"].startswith("GPTQ – needs gptqmodel")
+    await state.look_at_machine()
+    choose(user, "method", "onnx_int8")
+    await sees(user, "Temporary copy")
+    await asyncio.sleep(0.6)  # the sizes follow the plan
+    words = [element.text for element in user.find(kind=ui.label).elements]
+    shares = [int(word.removesuffix(" %")) for word in words if re.fullmatch(r"\d+ %", word)]
+    assert shares and max(shares) <= 100, "what goes again is not counted"
     assert [
         name for name in METHODS if " · " not in options[name] or "B" not in options[name].partition(" · ")[2]
     ] == []

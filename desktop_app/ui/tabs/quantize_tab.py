@@ -159,8 +159,9 @@ class _QuantizeTab:
             return
         plan = self.plan.plan
         self.before.show(size_text(facts.size_bytes))
-        share = f"{100 * plan.disk_bytes / facts.size_bytes:.0f} %" if plan and facts.size_bytes else ""
-        self.after.show(f"≈ {size_text(plan.disk_bytes)}" if plan else "–", share)
+        stays = sum(part.bytes for part in plan.disk if part.stays) if plan else 0
+        share = f"{100 * stays / facts.size_bytes:.0f} %" if plan and facts.size_bytes else ""
+        self.after.show(f"≈ {size_text(stays)}" if plan else "–", share)
         self.kept.set_text(self.form.kept_sentence())
 
     async def _start(self) -> None:

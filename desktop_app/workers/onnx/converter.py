@@ -78,7 +78,8 @@ def _written(
         work / GRAPH,
         work / "quantized.onnx",
         op_types_to_quantize=["MatMul", "Gemm"],
-        nodes_to_quantize=[name for name in linear if name not in kept],
+        # A Gemm is made a MatMul first, and called so.
+        nodes_to_quantize=[f"{name}{end}" for name in linear if name not in kept for end in ("", "_MatMul")],
         per_channel=True,
         reduce_range=True,
         weight_type=QuantType.QInt8,
