@@ -23,6 +23,7 @@ from .full_result import saved_dtype
 from .loading import load_model, load_tokenizer
 from .merge import MERGED, write_merged
 from .model_companions import copy_companions, copy_licences
+from .older_config import keep_older_names
 from .quantized_base import base_quantization
 from .reporter import Reporter
 from .smoke_test import loaded_again
@@ -95,6 +96,7 @@ class ExportFiles:
             wanted = _DTYPES.get(dtype) or saved_dtype(base)
             model = load_model(base, torch.device("cpu"), wanted, is_scorer=source.is_scorer)
             model.save_pretrained(str(folder), max_shard_size=shard)
+            keep_older_names(folder)
             del model
             copy_companions(base, folder)
         copy_licences(base, folder)

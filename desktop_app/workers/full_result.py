@@ -14,6 +14,7 @@ from desktop_app.errors import JobError, StorageError
 from .adapter_result import TOLERANCE, Trained, write_tokenizer
 from .loading import load_model
 from .measure import first_logits
+from .older_config import keep_older_names
 
 _SHARD = "4GB"
 
@@ -29,6 +30,7 @@ def write_full(folder: Path, model: Any, tokenizer: Any, template: str, dtype: t
     model.config.dtype = dtype
     model.config.use_cache = True
     model.save_pretrained(str(folder), max_shard_size=_SHARD)
+    keep_older_names(folder)
     write_tokenizer(folder, tokenizer, template)
 
 

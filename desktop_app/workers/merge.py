@@ -17,6 +17,7 @@ from .finished import Summary
 from .full_result import saved_dtype
 from .loading import load_model, quantized_layer_count
 from .measure import first_logits
+from .older_config import keep_older_names
 
 MERGED = "merged"
 Measure = Callable[[Any], float | None]
@@ -55,6 +56,7 @@ def write_merged(
     if hasattr(merged.config, "quantization_config"):
         del merged.config.quantization_config
     merged.save_pretrained(str(target), max_shard_size=shard_size)
+    keep_older_names(target)
     write_tokenizer(target, tokenizer, template)
 
 

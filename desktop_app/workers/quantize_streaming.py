@@ -22,6 +22,7 @@ from . import device, loading
 from .bitsandbytes_format import FourBitFormat, Int8Format
 from .bitsandbytes_recipe import FourBit, Int8, Plain
 from .kept_layers import asked_to_keep, linear_shapes, odd_shapes_sentence, unquantized_modules
+from .older_config import keep_older_names
 from .quantized import Check, Checked
 from .quantized_check import Format, QuantizedCheck
 from .reload_check import reloaded
@@ -171,6 +172,7 @@ def write_config(bare: Any, folder: Path, dtype: torch.dtype, quantization: Any)
     config.architectures = [type(bare).__name__]
     config.quantization_config = quantization
     config.save_pretrained(str(folder))
+    keep_older_names(folder)
     if bare.can_generate():
         bare.generation_config.save_pretrained(str(folder))
 
@@ -189,6 +191,7 @@ def _through_transformers(
     model = loading.load_model(source, where, plan.dtype, plan.config, tell)
     reporter.stage("Saving the result")
     model.save_pretrained(str(plan.folder), max_shard_size=spec.shard_size_mb * 1_000_000)
+    keep_older_names(plan.folder)
 
 
 def _check(spec: QuantizeSpec, source: Path, plan: _Plan, where: torch.device, reporter: Reporter) -> Check:

@@ -1,5 +1,6 @@
 """A merged model is what base and adapter are together, and plain transformers loads it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,5 +29,6 @@ def test_the_merged_model_loses_what_the_adapter_loses(method: str, tmp_path: Pa
     assert not any("quant" in name or "lora" in name for name in tensors)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     assert "quantization_config" not in model.config.to_dict()
+    assert "rope_theta" in json.loads((folder / "config.json").read_text()), "where transformers 4 looks for it"
     assert tokenizer.chat_template == (ran.result / "chat_template.jinja").read_text()
     assert "merged_logit_difference" in (ran.result / "README.md").read_text()

@@ -74,6 +74,7 @@ def _full(ran: Ran) -> None:
     assert written.keys() == original.keys()
     assert {tensor.dtype for tensor in written.values()} == {torch.bfloat16}, "the number format of the original"
     assert sum(not torch.equal(written[name], original[name]) for name in written) > 30
+    assert "rope_theta" in json.loads((ran.result / "config.json").read_text()), "where transformers 4 looks for it"
     assert ran.last.summary["trained_dtype"] == "float32"
     assert "every weight of it" in (ran.result / "README.md").read_text()
 
