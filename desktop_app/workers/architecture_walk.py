@@ -31,7 +31,7 @@ def walk(path: str, progress: Teller) -> dict[str, Any]:
     folder = Path(path)
     read_model_config(folder)  # refuses sizes that no model has, and code from elsewhere
     config = read_json_object(folder / CONFIG, _MOST_CONFIG_BYTES)
-    progress.stream(stage="Starting PyTorch")
+    progress.stream(stage="Loading PyTorch")
     try:
         import torch  # noqa: F401 - outside the cap: its libraries alone map more than that
 

@@ -79,7 +79,7 @@ def convert(spec: ConvertSpec, job: JobFolder, reporter: Reporter) -> Finished:
     result = ResultFolder(Path(spec.output) if spec.output else job.path / "result", job.id)
     try:
         check_space(size, result.final.parent)
-        reporter.stage("Starting PyTorch")
+        reporter.stage("Loading PyTorch")
         from . import device  # imports torch
 
         device.use_threads(spec.threads)

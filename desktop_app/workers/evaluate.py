@@ -68,7 +68,7 @@ def _cache_bytes(subjects: list[Subject], material: Material) -> int:
 
 
 def _measured(spec: EvaluateSpec, subjects: list[Subject], material: Material, reporter: Reporter) -> EvaluationReport:
-    reporter.stage("Starting PyTorch")
+    reporter.stage("Loading PyTorch")
     from . import device  # imports torch
     from .evaluation.measuring import Measuring
     from .loading import load_tokenizer

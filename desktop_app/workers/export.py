@@ -104,7 +104,7 @@ class _Made:
 
 def _made(spec: ExportSpec, source: ExportSource, work: Path, name: str, reporter: Reporter) -> _Made:
     """Write the files into `work` and try them there."""
-    reporter.stage("Starting PyTorch")
+    reporter.stage("Loading PyTorch")
     from . import device  # imports torch
     from .export_files import ExportFiles
 

@@ -158,7 +158,7 @@ def _trained(
 
 
 def _session(spec: FinetuneSpec, prepared: _Prepared, job: JobFolder, reporter: Reporter) -> tuple[Any, Any]:
-    reporter.stage("Starting PyTorch")
+    reporter.stage("Loading PyTorch")
     from .training import Training  # imports torch
 
     session = Training(spec, prepared.facts, reporter)

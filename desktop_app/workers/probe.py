@@ -110,7 +110,7 @@ def _probed(asked: FinetuneSpec, voice: _Voice, scratch: Path, limit_s: float) -
     max_length = min(asked.max_length, facts.context_length or asked.max_length)
     rows = tokenized_rows(examples, tokenization, max_length, asked, voice).rows
     spec = _short(asked)
-    voice.stage("Starting PyTorch")
+    voice.stage("Loading PyTorch")
     from .device import device_name, peak_memory_bytes  # imports torch
     from .step_clock import StepClock
     from .training import Training

@@ -92,7 +92,7 @@ def _quantized(
     spec: QuantizeSpec, source: Path, facts: ModelFacts, reporter: Reporter, result: ResultFolder
 ) -> Finished:
     started = time.monotonic()
-    reporter.stage("Starting PyTorch")
+    reporter.stage("Loading PyTorch")
     from . import device  # imports torch
 
     device.use_threads(spec.threads)
