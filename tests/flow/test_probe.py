@@ -17,11 +17,9 @@ from tests.flow.bench import Bench
 SPEC = FinetuneSpec(model=str(paths.demo_model()), data=str(paths.demo_data()), device="cpu", threads=1)
 
 
-def _process() -> psutil.Process:
-    (found,) = [
-        child for child in psutil.Process().children() if child.status() != "zombie" and "probe" in child.cmdline()
-    ]
-    return found
+def _processes() -> list[psutil.Process]:
+    children = psutil.Process().children()
+    return [child for child in children if child.status() != "zombie" and "probe" in child.cmdline()]
 
 
 @pytest.mark.usefixtures("data_dir")
@@ -37,8 +35,8 @@ def test_it_is_stopped_at_once_and_an_end_for_want_of_memory_is_an_answer() -> N
         prober.probe(SPEC, [], stop)
     assert seen == ["Reading the data"]
     with pytest.raises(MemoryShortage, match="does not fit"):
-        prober.probe(SPEC, [], lambda stage: _process().kill())
-    assert not [child for child in psutil.Process().children() if child.status() != "zombie"]
+        prober.probe(SPEC, [], lambda stage: _processes()[0].kill())
+    assert not _processes()
 
 
 def test_no_job_starts_beside_it_and_it_does_not_start_beside_a_job(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """The fine-tuning tab: from a choice to a job folder, errors while typing, the plan, what the model reads."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +32,12 @@ def chosen(state: WindowState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     state.choose_model(make_model(tmp_path / "models" / "tiny"))
     state.choose_data(make_chats(tmp_path / "chats.jsonl", bad_lines=(7,)))
     return state
+
+
+def long_rows(file: Path) -> str:
+    """Write rows that fill any length, since short ones need little memory however many are read at once."""
+    file.write_text(20 * (json.dumps({"text": "The saw is in the barn. " * 400}) + "\n"), encoding="utf-8")
+    return str(file)
 
 
 def specs() -> list[object]:
@@ -72,7 +79,8 @@ async def test_a_wrong_number_is_told_while_typing_and_stops_start(user: User, c
     assert start(user).enabled
 
 
-async def test_the_plan_follows_the_form_and_the_machine(user: User, chosen: WindowState) -> None:
+async def test_the_plan_follows_the_form_and_the_machine(user: User, chosen: WindowState, tmp_path: Path) -> None:
+    chosen.choose_data(long_rows(tmp_path / "long.jsonl"))
     await chosen.look_at_machine()
     await open_tab(user, chosen, "finetune")
     await sees(user, "It fits")
@@ -85,7 +93,8 @@ async def test_the_plan_follows_the_form_and_the_machine(user: User, chosen: Win
     assert start(user).enabled
 
 
-async def test_what_does_not_fit_is_made_to_fit_on_a_click(user: User, chosen: WindowState) -> None:
+async def test_what_does_not_fit_is_made_to_fit_on_a_click(user: User, chosen: WindowState, tmp_path: Path) -> None:
+    chosen.choose_data(long_rows(tmp_path / "long.jsonl"))
     await chosen.look_at_machine()
     await open_tab(user, chosen, "finetune")
     await sees(user, "It fits")
