@@ -21,7 +21,7 @@ from .measure import measured
 from .token_rows import TokenRows
 
 Look = Callable[[], None]
-Row = dict[str, Any]
+Answer = tuple[list[int], int]  # tokens of prompt and answer, and where the answer begins
 
 
 @dataclass(slots=True)
@@ -53,6 +53,7 @@ class HeldOut:
         self._look = look
         self.reference: Any = None
         self.row_scores: tuple[float, ...] = ()
+        self._before: dict[str, torch.Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -73,21 +74,14 @@ class HeldOut:
     def _preferences(self, model: Any, rows: AnswerRows) -> dict[str, float]:
         if self._spec.objective == "kto":
             return self._liked(model, rows)
-        chosen, rejected, extra = [], [], 0.0
-        for row in rows:
-            self._look()
-            prompt = row.get("prompt_ids", [])  # a reward model reads whole conversations
-            good, bad = [*prompt, *row["chosen_ids"]], [*prompt, *row["rejected_ids"]]
-            start = len(prompt)
-            chosen.append(self._reward(model, good, start))
-            rejected.append(self._reward(model, bad, start))
-            if self._spec.objective == "orpo":
-                extra += self._nll(model, good) / len(rows)
-        margins = torch.tensor(chosen) - torch.tensor(rejected)
+        # A reward model reads whole conversations, which have no prompt of their own.
+        good = [_answer(row.get("prompt_ids", []), row["chosen_ids"]) for row in rows]
+        bad = [_answer(row.get("prompt_ids", []), row["rejected_ids"]) for row in rows]
+        chosen, rejected = self._rewards(model, "chosen", good), self._rewards(model, "rejected", bad)
+        margins = chosen - rejected
         self.row_scores = tuple((-margins).tolist())
-        loss = self._pair_loss(torch.tensor(chosen), torch.tensor(rejected)) + extra
         return {
-            "eval_loss": loss,
+            "eval_loss": self._pair_loss(chosen, rejected) + self._extra_loss(model, good),
             "eval_accuracy": float((margins > 0).float().mean()),
             "eval_margin": float(margins.mean()),
         }
@@ -100,38 +94,53 @@ class HeldOut:
         odds = (good - bad) - (torch.log1p(-torch.exp(good)) - torch.log1p(-torch.exp(bad)))
         return float(-self._spec.beta * F.logsigmoid(odds).mean())
 
+    def _extra_loss(self, model: Any, good: list[Answer]) -> float:
+        """What ORPO adds: the mean loss of the chosen answers with their prompts."""
+        if self._spec.objective != "orpo":
+            return 0.0
+        whole = self._log_probabilities(model, [(ids, 1) for ids, _ in good])
+        return -sum(each / (len(ids) - 1) for each, (ids, _) in zip(whole, good, strict=True)) / len(good)
+
     def _liked(self, model: Any, rows: AnswerRows) -> dict[str, float]:
-        liked: list[float] = []
-        unliked: list[float] = []
-        for row in rows:
-            self._look()
-            ids = [*row["prompt_ids"], *row["completion_ids"]]
-            (liked if row["label"] else unliked).append(self._reward(model, ids, len(row["prompt_ids"])))
-        good, bad = torch.tensor(liked), torch.tensor(unliked)
+        rewards = self._rewards(model, "all", [_answer(row["prompt_ids"], row["completion_ids"]) for row in rows])
+        is_liked = torch.tensor([bool(row["label"]) for row in rows])
+        good, bad = rewards[is_liked], rewards[~is_liked]
         # KTO's loss (Ethayarajh et al. 2024, equation 8) with the divergence taken as 0.
         losses = torch.cat([1 - torch.sigmoid(good), 1 - torch.sigmoid(-bad)])
         found = {"eval_loss": float(losses.mean())}
-        if liked and unliked:
+        if len(good) and len(bad):
             differences = good[:, None] - bad[None, :]
             found["eval_accuracy"] = float((differences > 0).float().mean())
             found["eval_margin"] = float(differences.mean())
         return found
 
-    def _reward(self, model: Any, ids: list[int], start: int) -> float:
-        """Score an answer that begins at token `start`, as the objective does."""
+    def _rewards(self, model: Any, side: str, answers: list[Answer]) -> torch.Tensor:
+        """Score answers as the objective does, (answers,); what the model thought of them before is computed once."""
         objective = self._spec.objective
         if objective == "reward":
-            return float(model(input_ids=_batch(model, ids), use_cache=False).logits[0, 0])
-        log_probability = _answer_log_probability(model, ids, start)
+            return torch.tensor([self._score(model, ids) for ids, _ in answers])
+        now = torch.tensor(self._log_probabilities(model, answers))
         if objective == "orpo":
-            return self._spec.beta * log_probability / (len(ids) - start)
-        as_it_was = nullcontext() if self.reference is not None else model.disable_adapter()
-        with as_it_was:
-            before = _answer_log_probability(self.reference or model, ids, start)
-        return self._spec.beta * (log_probability - before)
+            return self._spec.beta * now / torch.tensor([len(ids) - start for ids, start in answers])
+        if side not in self._before:
+            with nullcontext() if self.reference is not None else model.disable_adapter():
+                self._before[side] = torch.tensor(self._log_probabilities(self.reference or model, answers))
+        return self._spec.beta * (now - self._before[side])
 
-    def _nll(self, model: Any, ids: list[int]) -> float:
-        return -_answer_log_probability(model, ids, 1) / (len(ids) - 1)
+    def _score(self, model: Any, ids: list[int]) -> float:
+        self._look()
+        return float(model(input_ids=_batch(model, ids), use_cache=False).logits[0, 0])
+
+    def _log_probabilities(self, model: Any, answers: list[Answer]) -> list[float]:
+        found = []
+        for ids, start in answers:
+            self._look()
+            found.append(_answer_log_probability(model, ids, start))
+        return found
+
+
+def _answer(prompt: list[int], answer: list[int]) -> Answer:
+    return [*prompt, *answer], len(prompt)
 
 
 def _answer_log_probability(model: Any, ids: list[int], start: int) -> float:

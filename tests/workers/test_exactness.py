@@ -1,10 +1,11 @@
 """A training is the one that plain trl would make, and the one that was not interrupted, to the last bit."""
 
+import multiprocessing
+import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from desktop_app.process import helper_environment
 from desktop_app.workers.run import run_worker
 from tests.fakes.preferences import write_pairs
 from tests.workers.plain_trl import plain_losses, plain_trainer
-from tests.workers.running import ROOT, Ran, new_job, run_job, training
+from tests.workers.running import Ran, new_job, run_job, training
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -47,19 +47,29 @@ def test_fifty_steps_lose_what_plain_trl_loses(method: str, lora: dict[str, Any]
     assert list(losses(ours).values()) == plain
 
 
-def killed_and_continued(tmp_path: Path, spec: dict[str, Any], at_step: int) -> Ran:
+@pytest.fixture(scope="module")
+def processes() -> BaseContext:
+    """Makes processes in which the libraries are imported already, where the system can: that takes longest."""
+    if os.name == "nt":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["desktop_app.workers.run", "desktop_app.workers.training"])
+    return context
+
+
+def killed_and_continued(tmp_path: Path, spec: dict[str, Any], at_step: int, processes: BaseContext) -> Ran:
     """Kill the worker without warning once it has reported a step, and let the job go on."""
     job = new_job(tmp_path, **spec)
-    command = [sys.executable, str(ROOT / "main.py"), "--worker", str(job.path)]
-    with job.console_file.open("wb") as console:
-        worker = subprocess.Popen(command, env=helper_environment(1), stdout=console, stderr=console)
-        while worker.poll() is None:
-            done = [event.done for event in job.read_events().events if getattr(event, "unit", "") == "step"]
-            if done and max(done) >= at_step:
-                worker.kill()
-                break
-            time.sleep(0.01)
-        assert worker.wait(60) == -signal.SIGKILL
+    worker = processes.Process(target=run_worker, args=(job.path,))
+    worker.start()
+    while worker.is_alive():
+        done = [event.done for event in job.read_events().events if getattr(event, "unit", "") == "step"]
+        if done and max(done) >= at_step:
+            worker.kill()
+            break
+        time.sleep(0.01)
+    worker.join(60)
+    assert worker.exitcode == -signal.SIGKILL
     return Ran(job, run_worker(job.path))
 
 
@@ -70,6 +80,7 @@ SMALL = {
     "logging_steps": 2,
     "batch_size": 2,
     "gradient_accumulation": 1,
+    "held_out": 0.02,
 }
 METHODS = {
     "lora": {},
@@ -86,10 +97,12 @@ def spec_of(method: str, folder: Path, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_training_goes_on_as_if_nothing_had_happened(method: str, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(
+    method: str, tmp_path: Path, processes: BaseContext
+) -> None:
     spec = spec_of(method, tmp_path)
     whole = run_job(tmp_path, **spec)
-    ran = killed_and_continued(tmp_path, spec, at_step=5)
+    ran = killed_and_continued(tmp_path, spec, 5, processes)
     assert ran.code == 0
     assert any("Going on from the checkpoint at step" in event.text for event in ran.of_kind("notice"))
     assert [event.seq for event in ran.events] == list(range(len(ran.events)))
@@ -100,11 +113,11 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(method: str, tmp_p
 
 @pytest.mark.night
 @pytest.mark.parametrize("method", METHODS)
-def test_twenty_kills_at_random_steps_change_no_bit(method: str, tmp_path: Path) -> None:
+def test_twenty_kills_at_random_steps_change_no_bit(method: str, tmp_path: Path, processes: BaseContext) -> None:
     spec = spec_of(method, tmp_path, max_steps=24, save_steps=4)
     whole = run_job(tmp_path, **spec)
     drawn = random.Random(20)
     for _ in range(20):
-        ran = killed_and_continued(tmp_path, spec, at_step=drawn.randint(1, 22))
+        ran = killed_and_continued(tmp_path, spec, drawn.randint(1, 22), processes)
         assert losses(ran) == losses(whole)
         assert same(weights(whole), weights(ran))
