@@ -161,6 +161,15 @@ class JobFolder:
         lines, end = read_lines(self.events_file, offset)
         return EventPage(events=tuple(event for line in lines if (event := parse_event(line)) is not None), offset=end)
 
+    def read_result(self) -> Path | None:
+        """Where its result lies by its events; None if it has none, or that is gone."""
+        offset, result = 0, ""
+        while (page := self.read_events(offset)).offset != offset:
+            offset = page.offset
+            for event in page.events:
+                result = getattr(event, "result", result)
+        return Path(result) if result and Path(result).is_dir() else None
+
     def ask(self, request: Request) -> None:
         """Leave a request for the worker; asking twice is the same as once."""
         try:

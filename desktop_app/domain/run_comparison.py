@@ -34,7 +34,10 @@ _HIGHER_IS_BETTER = ("eval_accuracy_after", "top1_agreement", "accuracy", "token
 _DATA_FIELDS = ("model", "data", "more_data", "evaluation_data", "held_out", "held_out_of", "overlay", "objective")
 _ON_DATA = ("final_loss", "eval_loss_after", "perplexity", "eval_accuracy_after")
 # These stand among the estimates.
-_ESTIMATED = ("planned_bytes", "peak_bytes", "seconds", "planned_seconds", "planned_tokens_per_s", "planned_by")
+_ESTIMATED = (
+    "planned_bytes", "peak_bytes", "seconds", "planned_seconds", "planned_tokens_per_s", "planned_by", "planned_steps",
+    "first_step", "work_bytes",
+)  # fmt: skip
 _NO_SETTING = ("name", "output")
 
 
@@ -84,17 +87,29 @@ def best_of(name: str, values: Sequence[Any]) -> frozenset[int]:
 def estimates_of(jobs: Sequence[Job], expected_s: Estimator) -> list[Line]:
     """Return memory in bytes and time in seconds, each as it was estimated and as it was measured.
 
-    A training keeps what was estimated for its steps; of others `expected_s` says how long they were expected to take.
-    Only what at least one job has is returned.
+    A job keeps what was estimated for what it did; of others `expected_s` says how long they were expected to take.
+    `stopped_at` says of a training how far it came, where that is not the end. Only what at least one job has is
+    returned.
     """
     found: dict[str, tuple[Any, ...]] = {
+        "stopped_at": tuple(stopped_at(job) for job in jobs),
         "planned_bytes": tuple(job.summary.get("planned_bytes") for job in jobs),
         "peak_bytes": tuple(job.summary.get("peak_bytes") for job in jobs),
         "planned_seconds": tuple(job.summary.get("planned_seconds") or expected_s(job) for job in jobs),
         "measured_seconds": tuple(_measured_s(job) for job in jobs),
     }
-    known = {name: values for name, values in found.items() if any(_is_number(value) for value in values)}
+    known = {name: values for name, values in found.items() if any(value is not None for value in values)}
     return [Line(name=name, values=values, best=best_of(name, values)) for name, values in known.items()]
+
+
+def stopped_at(job: Job) -> str | None:
+    """Say at which step a training ended before its last one; None if it made them all, or has not ended."""
+    steps, planned = job.summary.get("steps"), job.summary.get("planned_steps")
+    if not job.summary and job.unit == "step" and job.state.is_terminal:
+        steps, planned = job.done, job.total
+    if steps is None or planned is None or steps >= planned:
+        return None
+    return f"step {steps:,.0f} of {planned:,.0f}"
 
 
 def differing_ground(jobs: Sequence[Job]) -> list[str]:
@@ -105,7 +120,7 @@ def differing_ground(jobs: Sequence[Job]) -> list[str]:
 
 
 def _measured_s(job: Job) -> float | None:
-    """The time of what was estimated: the steps of a training that kept an estimate, else the whole job."""
+    """The time of what was estimated: of a job that kept an estimate its own work, else from start to end."""
     return job.summary.get("seconds") if job.summary.get("planned_seconds") else job.duration_s
 
 

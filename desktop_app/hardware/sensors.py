@@ -9,7 +9,7 @@ import time
 
 import psutil
 
-from desktop_app.domain.machine import Battery, MachineSample
+from desktop_app.domain.machine import Battery, Gpu, MachineSample
 
 from .cuda_state import torch_cannot_use_gpu
 from .nvml import GpuReading, Nvml
@@ -40,6 +40,11 @@ def machine_sample() -> MachineSample:
     )
     unused = torch_cannot_use_gpu(sample)
     return sample.model_copy(update={"gpu_problem": unused}) if unused else sample
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """Look at the GPUs alone; with the same limit of time."""
+    return _GPUS.read(GPU_LIMIT_S).gpus
 
 
 def battery() -> Battery | None:

@@ -21,6 +21,7 @@ from desktop_app.os_lock import OsLock
 from desktop_app.result_folder import part_folder
 from desktop_app.storage.index import Index
 
+from .expectation import expectation
 from .less_memory import shrink
 from .model_specs import refuse_offline, with_own_folder
 from .recovery import TRASH_PREFIX
@@ -30,7 +31,7 @@ from .spec_paths import check_paths, with_absolute_paths
 def submit(spec: JobSpec, estimate: Estimate | None = None) -> str:
     """Hand in a job and make sure that it will be worked on; return its id.
 
-    `estimate` is what was expected of it, to be set beside what it takes.
+    `estimate` is what was expected of it, to be set beside what it takes; where nobody said, it is made here.
     Relative paths in the spec are taken from the current folder.
 
     Raises:
@@ -43,6 +44,7 @@ def submit(spec: JobSpec, estimate: Estimate | None = None) -> str:
     spec = with_own_folder(with_absolute_paths(spec))
     check_paths(spec)
     Index(paths.index_file())  # refuses a newer or unwritable one, for which no supervisor would work
+    estimate = estimate or expectation(spec)
     folder = create_job_folder(paths.jobs_dir(), make_job_id(spec, datetime.now()), spec, estimate)
     ensure_supervisor()
     return folder.id

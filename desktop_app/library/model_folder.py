@@ -87,8 +87,14 @@ def listed_facts(path: Path) -> ModelFacts:
     try:
         return model_facts(path)
     except ModelError as error:
+        pickle = _pickle(path)
         return ModelFacts(
-            path=str(path), name=_name(path), pickle=_pickle(path), problem=error.message, hint=error.hint
+            path=str(path),
+            name=_name(path),
+            pickle=pickle,
+            size_bytes=_pickle_bytes(path) if pickle else 0,
+            problem=error.message,
+            hint=error.hint,
         )
 
 
@@ -229,6 +235,15 @@ def _pickle(folder: Path) -> str:
         if (folder / name).is_file() and (folder / config).is_file():
             return name
     return ""
+
+
+def _pickle_bytes(folder: Path) -> int:
+    """Size of the weights in the old format; 0 where the folder cannot be listed."""
+    try:
+        files = list_model_files(folder)
+    except ModelError:
+        return 0
+    return sum(files.top[name] for name in files.pickles)
 
 
 def _shape_of_base(base_model: str) -> ModelShape:

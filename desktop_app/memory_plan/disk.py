@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from desktop_app.domain.bring_in_spec import BringInSpec
+from desktop_app.domain.bundle_spec import BundleSpec, OpenBundleSpec
 from desktop_app.domain.convert_spec import ConvertSpec
+from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.export_spec import ExportSpec, export_bytes
 from desktop_app.domain.finetune_spec import FinetuneSpec
@@ -46,7 +48,7 @@ class DiskRoom:
 
 
 def disk_parts(spec: AnySpec, facts: ModelFacts) -> tuple[DiskPart, ...]:
-    """Say what a job will write at most; `facts` are those of its model."""
+    """Say what a job will write at most; `facts` are those of its model, or of what is moved the size alone."""
     match spec:
         case FinetuneSpec():
             return _training(spec, facts)
@@ -69,15 +71,15 @@ def disk_parts(spec: AnySpec, facts: ModelFacts) -> tuple[DiskPart, ...]:
             scores = 2 * spec.max_tokens * facts.shape.vocab_size
             words = f"{spec.max_tokens:,} tokens × {facts.shape.vocab_size:,} words × 2 bytes"
             return (DiskPart(name="Temporary copy", bytes=scores, formula=words, place="job", stays=False),)
+        case BundleSpec() | OpenBundleSpec():
+            return (DiskPart(name="Bundle", bytes=facts.size_bytes, formula="what goes along, each file once"),)
+        case DownloadSpec():
+            words = "the chosen files, each written where it stays"
+            return (DiskPart(name="Model", bytes=facts.size_bytes, formula=words),)
         case ConvertSpec() | BringInSpec():
             return (DiskPart(name="Result", bytes=facts.size_bytes, formula="as large as the original"),)
         case _:
             return ()
-
-
-def download_parts(size_bytes: int) -> tuple[DiskPart, ...]:
-    """Say what a download writes, of which only a hub knows the size: each file at once where it stays."""
-    return (DiskPart(name="Model", bytes=size_bytes, formula="the chosen files, each written where it stays"),)
 
 
 def training_disk_bytes(spec: FinetuneSpec, facts: ModelFacts) -> int:

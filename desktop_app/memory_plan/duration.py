@@ -2,7 +2,7 @@
 
 A table by class of device is a guess; other models that were trained here tell better; earlier runs of the same kind
 on this computer better still, and a probe of these very settings is the best. Arithmetic alone: who asks brings jobs,
-probe and the count of tokens.
+probe and the count of tokens. Other kinds of job are `work_duration`'s.
 """
 
 import math
@@ -14,12 +14,12 @@ from typing import Literal
 
 from desktop_app.domain.estimate import Estimate
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.probe import Probe
 
-from .experience import rate_correction
+from .experience import rate_correction, tells_a_rate
 from .training import trained_parameters
 
 RateSource = Literal["guess", "similar", "history", "probe"]
@@ -49,18 +49,27 @@ _WORDS: dict[RateSource, str] = {
     "history": "from earlier runs of this kind here",
     "probe": "measured here a moment ago",
 }
+_WORK_WORDS: dict[RateSource, str] = {
+    "guess": "a guess",
+    "similar": "from jobs like it that ran here",
+    "history": "from earlier jobs of this kind here",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duration:
-    """Expected seconds of all steps, between `least_s` and `most_s`; `source` says on what it rests."""
+    """Expected seconds, between `least_s` and `most_s`; `source` says on what it rests.
+
+    Those of all steps of a training, at `tokens_per_s`; of any other job, which goes through `work_bytes`, the whole.
+    """
 
     seconds: float
     least_s: float
     most_s: float
-    tokens_per_s: float
     source: RateSource
     formula: str
+    tokens_per_s: float | None = None
+    work_bytes: int | None = None
 
     @property
     def estimate(self) -> Estimate:
@@ -70,13 +79,14 @@ class Duration:
             least_s=self.least_s,
             most_s=self.most_s,
             tokens_per_s=self.tokens_per_s,
+            work_bytes=self.work_bytes,
             source=self.source,
         )
 
     @property
     def words(self) -> str:
         """Say where the rate comes from."""
-        return _WORDS[self.source]
+        return words_of(self.source, is_training=self.tokens_per_s is not None)
 
 
 def duration(
@@ -91,7 +101,39 @@ def duration(
 
     `jobs` are this computer's, newest first; `probe` was made with these settings.
     """
-    if tokens <= 0 or not facts.parameters:
+    rate = training_rate(spec, facts, sample, jobs, probe)
+    if tokens <= 0 or rate is None:
+        return None
+    return Duration(
+        seconds=tokens / rate.tokens_per_s,
+        least_s=tokens / rate.most,
+        most_s=tokens / rate.least,
+        tokens_per_s=rate.tokens_per_s,
+        source=rate.source,
+        formula=f"{tokens:,.0f} tokens ÷ {rate.tokens_per_s:,.0f} tokens per second, {rate.basis}",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Tokens per second, between `least` and `most`; `basis` says in words where it comes from."""
+
+    tokens_per_s: float
+    least: float
+    most: float
+    source: RateSource
+    basis: str
+
+
+def training_rate(
+    spec: FinetuneSpec,
+    facts: ModelFacts,
+    sample: MachineSample,
+    jobs: Sequence[Job] = (),
+    probe: Probe | None = None,
+) -> Rate | None:
+    """Expect how fast a training reads, whatever there is to read; None for a model that nobody has counted."""
+    if not facts.parameters:
         return None
     source: RateSource
     if probe is not None:
@@ -101,23 +143,19 @@ def duration(
         rate, source, spread = _rate(spec, facts, sample, jobs)
         least, most = rate / spread, rate * spread
     factor = rate_correction(source, jobs)
-    rate, least, most = rate * factor, least * factor, most * factor
     learned = "" if factor == 1.0 else f", × {factor:.2f} as such estimates turned out here"
-    return Duration(
-        seconds=tokens / rate,
-        least_s=tokens / most,
-        most_s=tokens / least,
-        tokens_per_s=rate,
+    return Rate(
+        tokens_per_s=rate * factor,
+        least=least * factor,
+        most=most * factor,
         source=source,
-        formula=f"{tokens:,.0f} tokens ÷ {rate:,.0f} tokens per second, {_WORDS[source]}{learned}",
+        basis=words_of(source) + learned,
     )
 
 
-def copying_s(kind: str, size_bytes: int, jobs: Sequence[Job]) -> float | None:
-    """Expect the time to fetch or copy so many bytes by earlier jobs of this kind here; None if there were none."""
-    found = [job.summary.get("bytes_per_s") for job in jobs if job.kind == kind and job.state is JobState.SUCCEEDED]
-    rates = [rate for rate in found if isinstance(rate, int | float) and rate > 0][:_MOST_RUNS]
-    return size_bytes / median(rates) if rates else None
+def words_of(source: RateSource, is_training: bool = True) -> str:
+    """Say where a rate comes from."""
+    return (_WORDS if is_training else _WORK_WORDS)[source]
 
 
 def step_count(spec: FinetuneSpec, rows: int) -> int:
@@ -174,7 +212,7 @@ def _is_same(job: Job, spec: FinetuneSpec) -> bool:
 
 
 def _measured(job: Job) -> float:
-    rate = job.summary.get("tokens_per_s") if job.state is JobState.SUCCEEDED else None
+    rate = job.summary.get("tokens_per_s") if tells_a_rate(job) else None
     return float(rate) if job.kind == "finetune" and isinstance(rate, int | float) and rate > 0 else 0.0
 
 

@@ -13,6 +13,7 @@ _FEWEST_OTHERS = 3
 # A correction beyond this is no correction: the plan counted something else than what ran.
 _LEAST, _MOST = 0.9, 1.5
 _SLOWEST, _FASTEST = 0.4, 2.5
+_FEWEST_STEPS = 20
 
 
 def correction(spec: FinetuneSpec, jobs: Sequence[Job]) -> float:
@@ -35,9 +36,21 @@ def rate_correction(source: str, jobs: Sequence[Job]) -> float:
     return min(_FASTEST, max(_SLOWEST, median(found))) if found else 1.0
 
 
+def is_whole(job: Job) -> bool:
+    """Whether a training made all its steps in one go: else it may not have met its longest rows."""
+    steps, planned = job.summary.get("steps"), job.summary.get("planned_steps")
+    return not job.summary.get("first_step") and (planned is None or steps is None or steps >= planned)
+
+
+def tells_a_rate(job: Job) -> bool:
+    """Whether a training ran long enough for its rate to be more than that of its first, slow steps."""
+    steps, first = job.summary.get("steps"), job.summary.get("first_step") or 0
+    return job.state is JobState.SUCCEEDED and (is_whole(job) or steps is None or steps - first >= _FEWEST_STEPS)
+
+
 def _rate_share(job: Job, source: str) -> float:
     planned, measured = job.summary.get("planned_tokens_per_s"), job.summary.get("tokens_per_s")
-    if job.state is not JobState.SUCCEEDED or job.summary.get("planned_by") != source:
+    if job.summary.get("planned_by") != source or not tells_a_rate(job):
         return 0.0
     if not isinstance(planned, int | float) or not isinstance(measured, int | float) or planned <= 0:
         return 0.0
@@ -47,7 +60,7 @@ def _rate_share(job: Job, source: str) -> float:
 def measured_share(job: Job) -> float:
     """Return what a training took as a share of what was planned for it; 0 where one of both is not known."""
     planned, measured = job.summary.get("planned_bytes"), job.summary.get("peak_bytes")
-    if job.kind != "finetune" or job.state is not JobState.SUCCEEDED:
+    if job.kind != "finetune" or job.state is not JobState.SUCCEEDED or not is_whole(job):
         return 0.0
     if not isinstance(planned, int | float) or not isinstance(measured, int | float) or planned <= 0:
         return 0.0

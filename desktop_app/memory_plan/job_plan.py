@@ -18,17 +18,22 @@ from .duration import Duration, duration
 from .experience import correction
 from .fitting import Fitting, fitted
 from .starting_point import StartingPoint
+from .work_duration import work_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known beside spec and model: computer, jobs (newest first), of a training its data and a probe."""
+    """What is known beside spec and model: computer, jobs (newest first), of a training its data and a probe.
+
+    `work_bytes` is what any other job goes through, as `work_size` says.
+    """
 
     sample: MachineSample
     jobs: Sequence[Job] = ()
     statistics: TokenStatistics | None = None
     steps: int | None = None
     probe: Probe | None = None
+    work_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,8 @@ class PlanReport(MemoryPlan):
 def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:
     """Plan a job for `facts`, the model that `spec` names."""
     if not isinstance(spec, FinetuneSpec):
-        return JobPlan(memory=memory_plan(spec, facts, known.sample))
+        time = work_duration(spec, known.work_bytes, known.jobs)
+        return JobPlan(memory=memory_plan(spec, facts, known.sample), time=time)
     factor = correction(spec, known.jobs)
     spec = as_long_as_its_rows(spec, known.statistics.longest if known.statistics else None)
     memory = memory_plan(spec, facts, known.sample, factor)

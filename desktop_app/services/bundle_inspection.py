@@ -1,4 +1,4 @@
-"""What the inspect service tells of a bundle before it is taken in: what it holds, whether this computer will do."""
+"""What the inspect service tells of a bundle and of what is packed: what it holds, how large, whether it fits here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,7 @@ from desktop_app.hardware.disk import free_bytes
 from desktop_app.hardware.sensors import machine_sample
 from desktop_app.library.bundle import BundleReader
 from desktop_app.memory_plan import memory_plan
+from desktop_app.memory_plan.work_size import work_bytes
 
 
 def look_at_bundle(path: str) -> dict[str, Any]:
@@ -51,4 +52,13 @@ def look_at_bundle(path: str) -> dict[str, Any]:
     return answer
 
 
-METHODS: dict[str, Callable[..., Any]] = {"look_at_bundle": look_at_bundle}
+def job_bytes(spec: dict[str, Any]) -> int:
+    """Say how many bytes a job goes through, 0 where nobody knows; `spec` is that of a job.
+
+    Raises:
+        AppError: as `memory_plan.work_size.work_bytes`.
+    """
+    return work_bytes(parse_spec(spec))
+
+
+METHODS: dict[str, Callable[..., Any]] = {"look_at_bundle": look_at_bundle, "work_bytes": job_bytes}

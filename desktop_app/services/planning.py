@@ -4,29 +4,37 @@ Starts no job. What the data do not tell leaves the time unknown, in words; memo
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from desktop_app import paths
+from desktop_app.domain.bundle_spec import BundleSpec, OpenBundleSpec
 from desktop_app.domain.convert_spec import ConvertSpec
 from desktop_app.domain.data_choice import DataChoice, TokenChoice
 from desktop_app.domain.data_report import DataReport
+from desktop_app.domain.download_spec import DownloadSpec
+from desktop_app.domain.export_spec import ExportSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.domain.job import Job
+from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, subject_of
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.probe import Probe
+from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import AnySpec
 from desktop_app.errors import AppError, ModelError, ServiceError, SpecError
 from desktop_app.memory_plan import is_unknown
-from desktop_app.memory_plan.disk import disk_rooms
+from desktop_app.memory_plan.disk import DiskRoom, disk_rooms
 from desktop_app.memory_plan.duration import step_count
-from desktop_app.memory_plan.job_plan import Known, PlanReport, job_plan
+from desktop_app.memory_plan.job_plan import JobPlan, Known, PlanReport, job_plan
 from desktop_app.memory_plan.starting_point import starting_point
+from desktop_app.memory_plan.work_size import facts_of_size
+from desktop_app.settings import read_stored
 
 from .client import Service
 
 _LOOK_S = 120.0
 _COUNT_S = 600.0
+_TAKE_ALL = ("bring_in", "export", "evaluate")  # also what is no model to compute with; their workers say what fails
 
 
 def plan_report(
@@ -34,48 +42,76 @@ def plan_report(
 ) -> PlanReport:
     """Plan a job whose paths are absolute; `inspect` reads, `jobs` are this computer's, newest first.
 
+    Of a download the hub is asked how large it is, unless Whetstone is offline.
+
     Raises:
-        AppError: the spec names no model, or its model cannot be read.
+        AppError: the model or bundle cannot be read, or the hub does not answer.
     """
+    if isinstance(spec, FinetuneSpec):
+        return _training_report(spec, inspect, sample, jobs, probe)
+    size, problem = _size(spec, inspect)
+    facts = _moved(spec, size) or _facts(spec, inspect)
+    plan = job_plan(spec, facts, Known(sample=sample, jobs=jobs, work_bytes=size))
+    return PlanReport.of(plan, _rooms(spec, plan), time_problem=problem)
+
+
+def _training_report(
+    spec: FinetuneSpec, inspect: Service, sample: MachineSample, jobs: Sequence[Job], probe: Probe | None
+) -> PlanReport:
     facts = _facts(spec, inspect)
     if is_unknown(spec, facts):
         _count_layers(facts.path)
         facts = _facts(spec, inspect)
-    report, problem = None, ""
-    if isinstance(spec, FinetuneSpec):
-        try:
-            report = _counted(spec, inspect)
-        except AppError as error:
-            problem = str(error)
     known = Known(sample=sample, jobs=jobs, probe=probe)
-    if report is not None and isinstance(spec, FinetuneSpec):
-        known = Known(
-            sample=sample,
-            jobs=jobs,
-            probe=probe,
-            statistics=report.statistics,
-            steps=step_count(spec, min(report.rows, spec.max_rows or report.rows)),
-        )
-    plan = job_plan(spec, facts, known)
-    output = getattr(spec, "output", None)
-    rooms = disk_rooms(plan.memory.disk, paths.jobs_dir(), Path(output) if output else None)
-    start = None
-    if report is not None and isinstance(spec, FinetuneSpec):
+    report, problem, start = None, "", None
+    try:
+        report = _counted(spec, inspect)
+    except AppError as error:
+        problem = str(error)
+    if report is not None:
+        steps = step_count(spec, min(report.rows, spec.max_rows or report.rows))
+        known = replace(known, statistics=report.statistics, steps=steps)
         start = starting_point(spec, facts, report, sample, report.statistics)
-    return PlanReport.of(plan, rooms, time_problem=problem, probe=probe, start_with=start)
+    plan = job_plan(spec, facts, known)
+    return PlanReport.of(plan, _rooms(spec, plan), time_problem=problem, probe=probe, start_with=start)
+
+
+def _rooms(spec: AnySpec, plan: JobPlan) -> tuple[DiskRoom, ...]:
+    output = getattr(spec, "output", None) or (paths.models_dir() if spec.kind in KINDS_THAT_GO_ON else None)
+    return disk_rooms(plan.memory.disk, paths.jobs_dir(), Path(output) if output else None)
+
+
+def _size(spec: AnySpec, inspect: Service) -> tuple[int, str]:
+    """How many bytes a job goes through, and why nobody knows."""
+    if not isinstance(spec, DownloadSpec):
+        size: int = inspect.call("work_bytes", _LOOK_S, spec=spec.model_dump(mode="json"))
+        return size, "" if size else "it does not follow from the size of the model"
+    if read_stored(paths.settings_dir()).offline:
+        return 0, "Whetstone is offline, so the hub was not asked how large it is"
+    hub = Service("hub")
+    try:
+        found = hub.call("repo_files", _LOOK_S, repo=spec.repo, revision=spec.revision)
+    finally:
+        hub.close()
+    wanted = set(spec.files) or {file["name"] for file in found["files"] if file["suggested"]}
+    return sum(file["size"] for file in found["files"] if file["name"] in wanted), ""
+
+
+def _moved(spec: AnySpec, size: int) -> ModelFacts | None:
+    """Facts of what is packed, unpacked or downloaded, which nobody reads for the plan."""
+    is_moved = isinstance(spec, BundleSpec | OpenBundleSpec | DownloadSpec)
+    return facts_of_size(subject_of(spec), size) if is_moved else None
 
 
 def _facts(spec: AnySpec, inspect: Service) -> ModelFacts:
-    model = getattr(spec, "model", None)
-    if model is None:
-        raise SpecError(
-            f"kind: a job of the kind {spec.kind!r} names no model here, so there is nothing to plan with.",
-            "Plan a spec of the kind finetune, quantize, evaluate, convert, export or bring_in.",
-            "kind",
-        )
+    """Facts of the model that a job computes with: of an adapter that is merged, its base."""
+    assert not isinstance(spec, DownloadSpec | OpenBundleSpec)
     is_pickle = isinstance(spec, ConvertSpec)
-    facts = ModelFacts(**inspect.call("listed_facts" if is_pickle else "model_facts", _LOOK_S, path=model))
-    if facts.problem and not is_pickle:
+    facts = ModelFacts(**inspect.call("listed_facts" if is_pickle else "model_facts", _LOOK_S, path=spec.model))
+    is_merged = isinstance(spec, QuantizeSpec) or (isinstance(spec, ExportSpec) and spec.form in ("whole", "gguf"))
+    if facts.kind == "adapter" and is_merged and Path(facts.base_model).is_absolute():
+        facts = ModelFacts(**inspect.call("model_facts", _LOOK_S, path=facts.base_model))
+    if facts.problem and not is_pickle and spec.kind not in _TAKE_ALL:
         raise ModelError(facts.problem, facts.hint)
     return facts
 

@@ -84,6 +84,16 @@ class Index:
 
         return self._healed(read)
 
+    def newest(self, most: int) -> list[Job]:
+        """Return so many jobs at most, the newest first."""
+
+        def read() -> list[Job]:
+            with self._transaction() as connection:
+                found = connection.execute("SELECT * FROM job ORDER BY created DESC, id DESC LIMIT ?", (most,))
+                return [_job_of(row) for row in found]
+
+        return self._healed(read)
+
     def changes(self, revision: int = 0) -> Changes:
         """Return the jobs that were written after `revision`: with ten thousand of them, not all for one."""
 

@@ -43,6 +43,7 @@ _LABELS = {
     "planned_tokens_per_s": "Tokens per second, estimated",
     "planned_by": "Estimated by",
     "measured_seconds": "Time, measured",
+    "stopped_at": "Stopped at",
     "operations_per_token": "Operations per token",
     "peak": "Peak memory",
     "dtype": "Number format",
@@ -65,6 +66,7 @@ _MAIN_FIGURES = (
     "adapter_bytes",
     "mean_relative_error",
 )
+_NO_FIGURES = ("planned_steps", "first_step", "work_bytes")  # by them others are told
 _BYTES = {"bring_in": "Copied and checked", "download": "Downloaded", "export": "Copied and checked"}
 _BYTES |= dict.fromkeys(("bundle", "open_bundle"), _BYTES["bring_in"])
 _PATHS = ("model", "data", "held_out_of", "output")
@@ -202,8 +204,22 @@ def summary_figures(summary: dict[str, Any]) -> tuple[list[Fact], list[Fact]]:
     What is empty is left out; a figure of a later version counts among the others.
     """
     known = {name: value for name, value in summary.items() if value not in (None, "")}
+    known |= _of_what_was_done(known)
     main = [Fact(label(name), figure_text(name, known[name])) for name in _MAIN_FIGURES if name in known]
-    return main, [Fact(label(name), figure_text(name, known[name])) for name in known if name not in _MAIN_FIGURES]
+    others = [name for name in known if name not in (*_MAIN_FIGURES, *_NO_FIGURES)]
+    return main, [Fact(label(name), figure_text(name, known[name])) for name in others]
+
+
+def _of_what_was_done(known: dict[str, Any]) -> dict[str, str]:
+    """Say of a training that ended before its last step how far it came, and of what its time was estimated."""
+    steps, planned, first = known.get("steps"), known.get("planned_steps"), known.get("first_step", 0)
+    if not isinstance(steps, int) or not isinstance(planned, int) or (steps >= planned and not first):
+        return {}
+    said = {"steps": f"{steps:,} of {planned:,}"} if steps < planned else {}
+    seconds = known.get("planned_seconds")
+    if seconds is not None:
+        said["planned_seconds"] = f"{figure_text('planned_seconds', seconds)} for {steps - first:,} steps"
+    return said
 
 
 def settings(job: Job) -> tuple[list[Fact], list[Fact]]:

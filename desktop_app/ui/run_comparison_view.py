@@ -11,7 +11,7 @@ from typing import Any
 from nicegui import run, ui
 
 from desktop_app import paths
-from desktop_app.domain.job import Job
+from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.run_comparison import Line, differing_ground, estimates_of, figures_of, settings_of
 from desktop_app.domain.run_record import RunRecord
 from desktop_app.job_folder import JobFolder
@@ -188,9 +188,13 @@ class RunComparisonView:
                     said.props["title"] = text if value is None else str(value)
 
     def _expected_s(self, job: Job) -> float | None:
-        """Say how long a job was to take by the runs that had ended before it was handed in."""
+        """Say how long what a job did was to take, by the runs that had ended before it was handed in."""
         before = [other for other in self._state.jobs if other.ended is not None and other.ended <= job.created]
-        return expected_s(job.spec, before, job.total if job.unit == "step" and job.total else None)
+        if job.unit == "step":
+            steps = job.done if job.state.is_terminal else job.total
+            return expected_s(job.spec, before, steps) if steps else None
+        has_part = job.state.is_terminal and job.state is not JobState.SUCCEEDED  # nobody knows how much was done
+        return None if has_part else expected_s(job.spec, before)
 
 
 _AXIS_LABEL: dict[str, Any] = dict(theme.AXIS["axisLabel"])  # type: ignore[call-overload]

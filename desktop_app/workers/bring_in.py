@@ -8,7 +8,6 @@ Summary: size_bytes, files, seconds, bytes_per_s.
 
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,6 @@ def bring_in(spec: BringInSpec, job: JobFolder, reporter: Reporter) -> Finished:
         AppError: something outside this program prevents it.
         CancelledByUser: the user ended it.
     """
-    started = time.monotonic()
     source, final = Path(spec.model), Path(spec.output or job.path / "result")
     if is_finished_by(job.id, final):  # an earlier attempt ended between the rename and its last word
         return Finished(result=final, summary={}, checks={"checksums": "the files are as they were brought in"})
@@ -67,7 +65,7 @@ def bring_in(spec: BringInSpec, job: JobFolder, reporter: Reporter) -> Finished:
         raise
     if spec.move and source.exists():
         _remove_originals(source, sources, reporter)
-    seconds = time.monotonic() - started
+    seconds = reporter.worked_s()
     summary = {"size_bytes": size, "files": len(sources), "seconds": round(seconds, 2)}
     return Finished(
         result=final,

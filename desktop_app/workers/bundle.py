@@ -7,7 +7,6 @@ Summary: size_bytes, files, seconds, bytes_per_s.
 
 import os
 import shutil
-import time
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -79,7 +78,6 @@ def make_bundle(spec: BundleSpec, job: JobFolder, reporter: Reporter) -> Finishe
         AppError: something outside this program prevents it.
         CancelledByUser: the user ended it.
     """
-    started = time.monotonic()
     final = Path(spec.output or job.path / "result")
     work = job.path / "bundle"
     shutil.rmtree(work, ignore_errors=True)
@@ -109,7 +107,7 @@ def make_bundle(spec: BundleSpec, job: JobFolder, reporter: Reporter) -> Finishe
             raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    seconds = time.monotonic() - started
+    seconds = reporter.worked_s()
     return Finished(
         result=final,
         summary={
@@ -167,7 +165,7 @@ def _packed_job(run: JobFolder, parts: list[BundlePart], model_place: str, packi
     if "checkpoint" in parts:
         for folder in sorted(run.checkpoints_dir.glob("step-*")):
             packing.add_folder(f"run/checkpoints/{folder.name}", folder)
-    result = _result_of(run)
+    result = run.read_result()
     if "result" in parts and result is not None:
         packing.add_folder("result", result)
     shown = settings.model_dump(mode="json") | {name: _plain(value) for name, value in changes.items()}
@@ -211,17 +209,6 @@ def _packed_path(path: Path, moved: dict[str, str], packing: _Packing) -> str:
         packing.add(f"data/{name}", file)
         moved[str(file.absolute())] = name
     return f"data/{place}"
-
-
-def _result_of(run: JobFolder) -> Path | None:
-    offset, result = 0, ""
-    while True:
-        page = run.read_events(offset)
-        for event in page.events:
-            result = getattr(event, "result", result)
-        if page.offset == offset:
-            return Path(result) if result and Path(result).is_dir() else None
-        offset = page.offset
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +71,6 @@ def convert(spec: ConvertSpec, job: JobFolder, reporter: Reporter) -> Finished:
         AppError: something outside this program prevents it.
         CancelledByUser: the user ended it.
     """
-    started = time.monotonic()
     source = Path(spec.model)
     shards = _shards(source)
     size = sum((source / shard).stat().st_size for shard in shards)
@@ -100,7 +98,7 @@ def convert(spec: ConvertSpec, job: JobFolder, reporter: Reporter) -> Finished:
         "size_after_bytes": after,
         "tensors": len(converted.digests),
         "copied_shared_tensors": converted.shared,
-        "seconds": round(time.monotonic() - started, 2),
+        "seconds": round(reporter.worked_s(), 2),
     }
     checks = {"tensors": f"{len(converted.digests):,} read back; names, shapes and checksums agree"}
     return Finished(result=result.final, summary=summary, checks=checks)

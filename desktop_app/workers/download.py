@@ -7,7 +7,6 @@ Summary: size_bytes, files, seconds, bytes_per_s.
 
 import hashlib
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,6 @@ def download(spec: DownloadSpec, job: JobFolder, reporter: Reporter) -> Finished
         AppError: something outside this program prevents it.
         CancelledByUser: the user ended it; what was downloaded until then stays.
     """
-    started = time.monotonic()
     final = Path(spec.output or job.path / "result")
     if is_finished_by(job.id, final):  # an earlier attempt ended between the rename and its last word
         return Finished(result=final, summary={}, checks={"checksums": "the files are as they were downloaded"})
@@ -64,7 +62,7 @@ def download(spec: DownloadSpec, job: JobFolder, reporter: Reporter) -> Finished
     facts = listed_facts(_model_in(final, files))
     if facts.problem and facts.kind != "gguf":
         reporter.notice(f"{facts.problem} {facts.hint}", "warning")
-    seconds = time.monotonic() - started
+    seconds = reporter.worked_s()
     checked = sum(bool(file.sha256 or file.git_sha1) for file in files)
     return Finished(
         result=final,

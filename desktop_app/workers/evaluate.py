@@ -37,7 +37,6 @@ def evaluate(spec: EvaluateSpec, job: JobFolder, reporter: Reporter) -> Finished
         AppError: something outside this program prevents it.
         CancelledByUser: the user ended it.
     """
-    started = time.monotonic()
     check_device(spec.device)
     subjects = subjects_of(spec.model, spec.variants)
     result = ResultFolder(job.path / "result", job.id)
@@ -57,7 +56,7 @@ def evaluate(spec: EvaluateSpec, job: JobFolder, reporter: Reporter) -> Finished
     except BaseException:
         result.discard()
         raise
-    summary = _summary(report) | {"seconds": round(time.monotonic() - started, 2)}
+    summary = _summary(report) | {"seconds": round(reporter.worked_s(), 2)}
     checks = {"report": f"{len(report.models)} models, {report.tokens:,} tokens, {len(report.questions)} questions"}
     return Finished(result=final, summary=summary, checks=checks)
 

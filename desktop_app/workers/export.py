@@ -8,7 +8,6 @@ Summary: form, size_bytes, files, seconds, bytes_per_s (of the copying), same_to
 
 import gc
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,6 @@ def export(spec: ExportSpec, job: JobFolder, reporter: Reporter) -> Finished:
         AppError: something outside this program prevents it.
         CancelledByUser: the user ended it.
     """
-    started = time.monotonic()
     check_device(spec.device)
     source = export_source(spec)
     final = Path(spec.output or job.path / "result")
@@ -61,12 +59,12 @@ def export(spec: ExportSpec, job: JobFolder, reporter: Reporter) -> Finished:
     try:
         work.mkdir()
         made = _made(spec, source, work, final.name if spec.output else source.facts.name, reporter)
-        copied_s = time.monotonic()
+        copied_s = reporter.worked_s()
         sources = _files(work)
         for file in sources:
             refuse_too_large(final, file.name, file.size, TOO_LARGE)
         digests = _brought(sources, result, reporter)
-        copied_s = time.monotonic() - copied_s
+        copied_s = reporter.worked_s() - copied_s
         about = provenance(spec) | {"findings": made.checks}
         result.finish(about, lambda part: None, digests)
     except BaseException:
@@ -82,7 +80,7 @@ def export(spec: ExportSpec, job: JobFolder, reporter: Reporter) -> Finished:
         "files": len(sources),
         "differs": not made.is_equal,
         "bytes_per_s": round(total / max(copied_s, 0.01)),
-        "seconds": round(time.monotonic() - started, 2),
+        "seconds": round(reporter.worked_s(), 2),
     }
     checks = {**made.checks, "checksums": f"{len(digests)} files read back, all as they were written"}
     return Finished(result=final, summary=summary, checks=checks)

@@ -3,10 +3,11 @@
 Reads from top to bottom as it happens: refuse what cannot work, tokenize, load, measure, train, measure, save,
 check. torch is imported only once the data is known to be good.
 
-Summary: steps, epochs, tokens, seconds, tokens_per_s, final_loss, eval_loss_before, eval_loss_after (mean over the
-held-out tokens, None without held-out rows), worse_rows (held-out rows on which it is worse than the base),
-train_rows, held_out_rows, trained_share (of the tokens), trainable_parameters, adapter_bytes, peak_bytes, and what was
-really used: device, dtype, quantization, attention, adapter_dtype.
+Summary: steps, planned_steps, first_step (where it went on), epochs, tokens, seconds (of these steps, without pauses),
+tokens_per_s, final_loss, eval_loss_before, eval_loss_after (mean over the held-out tokens, None without held-out
+rows), worse_rows (held-out rows on which it is worse than the base), train_rows, held_out_rows, trained_share (of the
+tokens), trainable_parameters, adapter_bytes, peak_bytes, and what was really used: device, dtype, quantization,
+attention, adapter_dtype.
 """
 
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ def _saved(
     template = prepared.tokenization.template.source
     trained = written(result.part, spec, session, template, prepared.some_row)
     session.release()
-    summary = _summary(prepared, outcome, result.part) | _planned(spec, prepared, outcome, job)
+    summary = _summary(prepared, outcome, result.part) | _planned(spec, prepared, outcome)
     if spec.merge:
         reporter.stage("Merging the adapter into the model")
         summary |= merged(result.part, spec, session, template, prepared.some_row, prepared.held_out)
@@ -198,26 +199,15 @@ def _saved(
     return Finished(result=final, summary=summary, checks=checks, stopped_early=outcome.has_stopped_early)
 
 
-def _planned(spec: FinetuneSpec, prepared: _Prepared, outcome: Any, job: JobFolder) -> Summary:
-    """What the plan said about this very training, to stand beside what was measured and to correct the next plan."""
+def _planned(spec: FinetuneSpec, prepared: _Prepared, outcome: Any) -> Summary:
+    """What the plan said of the memory of this very training: stands beside the measured, corrects the next plan."""
     is_cpu = str(outcome.summary.get("device", "")).startswith("CPU")
     longest = max((len(row.get("input_ids", ())) for row in prepared.train), default=0)
     asked = as_long_as_its_rows(spec.model_copy(update={"device": "cpu" if is_cpu else "cuda"}), longest)
     plan = memory_plan(asked, prepared.facts, MachineSample(time=0, cpu=0, memory_total=0, memory_used=0))
-    estimate = job.read_estimate()
-    said: Summary = (
-        {}
-        if estimate is None
-        else {
-            "planned_seconds": estimate.seconds,
-            "planned_tokens_per_s": estimate.tokens_per_s,
-            "planned_by": estimate.source,
-        }
-    )
     return {
         "planned_bytes": sum(term.bytes for term in plan.terms if term.name not in NOT_MEASURED),
         "operations_per_token": round(operations_per_token(spec, prepared.facts)),
-        **said,
     }
 
 

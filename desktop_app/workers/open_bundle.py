@@ -53,7 +53,6 @@ def open_bundle(spec: OpenBundleSpec, job: JobFolder, reporter: Reporter) -> Fin
         AppError: something outside this program prevents it; a damaged file is named.
         CancelledByUser: the user ended it; what was copied until then stays.
     """
-    started = time.monotonic()
     final = Path(spec.output or job.path / "result")
     if is_finished_by(job.id, final):
         return Finished(result=final, summary={}, checks={"checksums": "the files are as they were taken in"})
@@ -85,7 +84,7 @@ def open_bundle(spec: OpenBundleSpec, job: JobFolder, reporter: Reporter) -> Fin
     checks |= _fits(settings, reporter)
     if bundle.spec is not None and "data" not in bundle.parts:
         checks["data"] = "did not come along; the job goes on only where its data lie at the same place"
-    seconds = time.monotonic() - started
+    seconds = reporter.worked_s()
     return Finished(
         result=final,
         summary={

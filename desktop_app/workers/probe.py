@@ -76,6 +76,7 @@ class _Voice(Reporter):
 
     def __init__(self, progress: Teller) -> None:
         self._progress = progress
+        self._since = time.monotonic()
 
     def emit(self, kind: type[Event], **fields: Any) -> None:
         """Nothing is recorded."""

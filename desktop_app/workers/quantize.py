@@ -9,7 +9,6 @@ with the method before the name, `nf4.ratio`.
 """
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,7 +90,6 @@ def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished
 def _quantized(
     spec: QuantizeSpec, source: Path, facts: ModelFacts, reporter: Reporter, result: ResultFolder
 ) -> Finished:
-    started = time.monotonic()
     reporter.stage("Loading PyTorch")
     from . import device  # imports torch
 
@@ -113,7 +111,7 @@ def _quantized(
         prefix = "" if len(folders) == 1 else f"{method}."
         summary |= {f"{prefix}{name}": value for name, value in _figures(source, folder, checked[method]).items()}
     summary |= {
-        "seconds": round(time.monotonic() - started, 2),
+        "seconds": round(reporter.worked_s(), 2),
         "peak_bytes": device.peak_memory_bytes(where),
         "device": device.device_name(where),
     }

@@ -42,7 +42,13 @@ class CancelledByUser(BaseException):
 
 
 class Reporter:
-    """Events out, requests in. Usable from several threads."""
+    """Events out, requests in. Usable from several threads.
+
+    `goes_on`: an earlier attempt began this job.
+    """
+
+    goes_on = False
+    _paused_s = 0.0
 
     def __init__(self, folder: JobFolder) -> None:
         """Open the folder's event file and go on after the last event of an earlier attempt.
@@ -56,6 +62,7 @@ class Reporter:
                 folder.events_file, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600
             )
             self._seq = self._next_seq()
+            self.goes_on = self._seq > 0
             self._reserve.write_bytes(os.urandom(_RESERVE_BYTES))
         except OSError as error:
             raise StorageError(
@@ -65,6 +72,7 @@ class Reporter:
     def _prepare(self, folder: JobFolder) -> None:
         self._folder = folder
         self._lock = threading.Lock()
+        self._since = time.monotonic()
         self._held: dict[str, list[tuple[float, type[Event], dict[str, Any]]]] = {}
         self._written_at: dict[str, float] = {}
         self._is_terminated = False
@@ -133,11 +141,17 @@ class Reporter:
         is_stopped, is_paused = self._wishes(agreed)
         if is_paused and not is_stopped:
             self.emit(Paused, step=step)
+            since = time.monotonic()
             while is_paused and not is_stopped:
                 time.sleep(_PAUSE_LOOK_S)
                 is_stopped, is_paused = self._wishes(agreed)
+            self._paused_s += time.monotonic() - since
             self.emit(Resumed, step=step)
         return is_stopped
+
+    def worked_s(self) -> float:
+        """Seconds since this attempt began, without those in which it held still."""
+        return time.monotonic() - self._since - self._paused_s
 
     def _wishes(self, agreed: Agreed) -> tuple[bool, bool]:
         self.heed_cancel()

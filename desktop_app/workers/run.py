@@ -23,6 +23,7 @@ from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError, DiskFull, error_kind
 from desktop_app.job_folder import JobFolder
 
+from .as_estimated import as_estimated
 from .finished import Finished
 from .foreign_errors import foreign_errors_in_words, is_disk_full
 from .machine_log import MachineLog
@@ -64,7 +65,7 @@ def _ended(job: JobFolder, reporter: Reporter) -> int:
         reporter.emit(
             Succeeded,
             result="" if finished.result is None else str(finished.result),
-            summary=finished.summary,
+            summary=finished.summary | as_estimated(job.read_estimate(), finished.summary, reporter.goes_on),
             checks=finished.checks,
             stopped_early=finished.stopped_early,
         )

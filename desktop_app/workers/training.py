@@ -4,7 +4,6 @@ The model is released before its result is checked, so that the check needs no s
 """
 
 import gc
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,12 +221,14 @@ class Training:
             trainer.start_counting_at(tokens_of(resume))
             voice.go_on(read_manifest(resume))
         self._reporter.stage("Training")
-        started, tokens = time.monotonic(), trainer.tokens_seen()
+        started, tokens = self._reporter.worked_s(), trainer.tokens_seen()
         trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-        seconds = time.monotonic() - started
+        seconds = self._reporter.worked_s() - started
         if self._ranks.is_first:
             checkpoints.discard_aside()
         summary = {**self._pace(seconds, tokens), "final_loss": voice.final_loss}
+        if resume is not None:
+            summary["first_step"] = step_of(resume)
         return self._use_best(checkpoints, voice), summary
 
     def _of_checkpoint(self, folder: Path) -> tuple[int, Summary]:
@@ -277,6 +278,7 @@ class Training:
         seen = self._trainer.tokens_seen()
         return {
             "steps": state.global_step,
+            "planned_steps": state.max_steps,
             "epochs": round(state.epoch or 0.0, 3),
             "tokens": seen,
             "seconds": round(seconds, 2),

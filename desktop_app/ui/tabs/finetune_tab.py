@@ -44,6 +44,7 @@ from desktop_app.ui.widgets.token_preview import TokenPreview
 from desktop_app.ui.widgets.variants_dialog import queue_variants
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import duration_text
+from desktop_app.ui.work_time import span_text
 
 _METHODS = {
     "lora": "The model stays as it is; a small adapter beside it is trained.",
@@ -250,8 +251,7 @@ class _FinetuneTab:
             words = "counting the tokens" if self._is_counted else "measure it, or count the tokens in Data"
             self.time.show("–", "" if is_unknown else words)
         else:
-            span = f"{duration_text(expected.least_s)} to {duration_text(expected.most_s)}, {expected.words}"
-            self.time.show(f"≈ {duration_text(expected.seconds)}", span)
+            self.time.show(f"≈ {duration_text(expected.seconds)}", span_text(expected))
 
     def _runs(self) -> tuple[Job, ...]:
         """Trainings of this computer that measured something, newest first."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nicegui import ui
 
+from desktop_app.domain.job import Job
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import METHODS, NOT_OFFERED
 from desktop_app.domain.quantize_spec import QuantizeSpec
@@ -27,9 +28,11 @@ from desktop_app.ui.widgets.plan_pane import PlanPane
 from desktop_app.ui.widgets.save_spec import save_form
 from desktop_app.ui.widgets.start_bar import StartBar
 from desktop_app.ui.window_state import WindowState
-from desktop_app.ui.wording import size_text
+from desktop_app.ui.wording import duration_text, size_text
+from desktop_app.ui.work_time import span_text
 
 _FOLLOW_S = 0.25
+_RUNS = 50
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _WORDS = {"auto": "Automatic", "cpu": "Processor", "cuda": "GPU"}
 
@@ -54,6 +57,7 @@ class _QuantizeTab:
                 with figure_row():
                     self.before = Figure("Now")
                     self.after = Figure("Afterwards")
+                    self.time = Figure("Time")
                 self.kept = ui.label().classes("c-2").mark("kept")
                 self.plan = PlanPane()
         self.start_bar = StartBar(self._start, self._draw_actions)
@@ -129,7 +133,8 @@ class _QuantizeTab:
         self._show_formats()
         missing = form.missing()
         is_possible = form.weights is not None and not form.missing_choice()
-        around = Known(sample=state.machine[-1]) if state.machine else None
+        size = form.weights.size_bytes if form.weights is not None else 0
+        around = Known(sample=state.machine[-1], jobs=self._runs(), work_bytes=size) if state.machine else None
         self.plan.look(form.draft() if is_possible else None, form.weights, around)
         self._show_sizes(form.weights if is_possible else None)
         self.start_bar.show(missing, when_it_starts(state, self.plan.plan), is_error=bool(state.model))
@@ -162,11 +167,18 @@ class _QuantizeTab:
         stays = sum(part.bytes for part in plan.disk if part.stays) if plan else 0
         share = f"{100 * stays / facts.size_bytes:.0f} %" if plan and facts.size_bytes else ""
         self.after.show(f"≈ {size_text(stays)}" if plan else "–", share)
+        time = self.plan.whole.time if self.plan.whole else None
+        self.time.show(f"≈ {duration_text(time.seconds)}" if time else "–", span_text(time) if time else "")
         self.kept.set_text(self.form.kept_sentence())
+
+    def _runs(self) -> tuple[Job, ...]:
+        """Quantizations of this computer that tell how long one takes, newest first."""
+        return tuple(job for job in self.state.jobs if job.kind == "quantize" and "work_bytes" in job.summary)[:_RUNS]
 
     async def _start(self) -> None:
         try:
-            job_id = await start_job(self.state, self.form.to_spec())
+            time = self.plan.whole.time if self.plan.whole else None
+            job_id = await start_job(self.state, self.form.to_spec(), time.estimate if time else None)
         except AppError as error:
             self.banner.show(error)
             return

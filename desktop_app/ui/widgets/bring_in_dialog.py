@@ -14,6 +14,7 @@ from desktop_app.library.bundle import BUNDLE
 from desktop_app.ui.summary import kind_text, model_line
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
+from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .bundle_dialog import open_bundle
@@ -125,7 +126,11 @@ class _Form:
             free = await run.io_bound(free_bytes, Path(self.target.value))
         except AppError:
             return
-        self.room.set_text(f"{size_text(free or 0)} are free there")
+        said = [f"{size_text(free or 0)} free there"]
+        if self.facts is not None:
+            spec = BringInSpec(model=self.facts.path)
+            said += filter(None, [work_time_text(spec, self.facts.size_bytes, self.state.jobs)])
+        self.room.set_text(" · ".join(said))
 
     async def _pick_folder(self) -> None:
         await self._take(await pick_folder("Choose a model folder to bring in"))

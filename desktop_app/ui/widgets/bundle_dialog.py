@@ -11,8 +11,10 @@ from desktop_app.domain.job import Job
 from desktop_app.errors import AppError, SpecError
 from desktop_app.hardware.disk import free_bytes, largest_file_bytes
 from desktop_app.jobs.submit import submit
+from desktop_app.memory_plan.work_size import work_bytes
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
+from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
@@ -74,7 +76,8 @@ class _Packing:
         self.boxes: dict[BundlePart, ui.checkbox] = {}
         with ui.element("div").classes("grid w-full gap-x-4 gap-y-1").style("grid-template-columns: 1fr 1fr"):
             for part in parts:
-                box = ui.checkbox(PART_TITLES[part], value=part not in _UNUSUAL).props("dense size=sm")
+                box = ui.checkbox(PART_TITLES[part], value=part not in _UNUSUAL, on_change=self.show_room)
+                box.props("dense size=sm")
                 self.boxes[part] = box.mark(f"bundle-{part}")
         with ui.row().classes("w-full gap-2 items-center no-wrap"):
             ui.label("To").classes("c-2 w-[52px] shrink-0")
@@ -92,16 +95,22 @@ class _Packing:
             button("Pack", kind="primary", on_click=self._start).mark("start-bundle")
 
     async def show_room(self) -> None:
-        """Say what the disk there has, and that it takes no large file if so."""
+        """Say how much goes along and how long that takes, what the disk there has, and that it takes no large file."""
         target = Path(typed_path(self.target.value) or Path.home())
         try:
             free = await run.io_bound(free_bytes, target)
             largest = await run.io_bound(largest_file_bytes, target)
+            spec = self._spec() if self._parts() else None
+            size = await run.io_bound(work_bytes, spec) if spec else 0
         except AppError as error:
             self.problem.show(error)
             return
         fat = " · this disk is formatted as FAT, which holds files up to 4.2 GB: take a folder" if largest else ""
-        self.room.set_text(f"{size_text(free or 0)} free there{fat}")
+        if self._parts() != (spec.parts if spec else ()):
+            return  # something else was chosen meanwhile, and is added up
+        time = work_time_text(spec, size, self.state.jobs) if spec else ""
+        said = [f"About {size_text(size)}", f"{size_text(free or 0)} free there", *filter(None, [time])]
+        self.room.set_text(" · ".join(said) + fat)
 
     async def _pick(self) -> None:
         picked = await pick_folder("Choose where the bundle goes", Path(str(self.target.value or "")).parent)
@@ -112,17 +121,24 @@ class _Packing:
     async def _start(self) -> None:
         self.problem.clear()
         try:
-            parts = tuple(part for part, box in self.boxes.items() if box.value)
-            if not parts:
+            if not self._parts():
                 raise SpecError("Nothing is chosen.", "Choose what goes along.")
-            target = typed_path(self.target.value)
-            job_id = self.job.id if self.job else ""
-            spec = BundleSpec(
-                model=self.model, job=job_id, parts=parts, as_zip=bool(self.zip.value), output=target or None
-            )
-            self.dialog.submit(await run.io_bound(submit, spec))
+            self.dialog.submit(await run.io_bound(submit, self._spec()))
         except AppError as error:
             self.problem.show(error)
+
+    def _parts(self) -> tuple[BundlePart, ...]:
+        return tuple(part for part, box in self.boxes.items() if box.value)
+
+    def _spec(self) -> BundleSpec:
+        target = typed_path(self.target.value)
+        return BundleSpec(
+            model=self.model,
+            job=self.job.id if self.job else "",
+            parts=self._parts(),
+            as_zip=bool(self.zip.value),
+            output=target or None,
+        )
 
 
 class _Opening:
@@ -189,7 +205,10 @@ class _Opening:
             if size > free:
                 _draw_line("o_error_outline", "c-bad", f"This disk has {size_text(free)} free; that is too little.")
             else:
-                _draw_line("o_check", "c-good", f"{size_text(free)} free on this disk")
+                spec = OpenBundleSpec(bundle=typed_path(self.source.value))
+                time = work_time_text(spec, size, self.state.jobs)
+                said = [f"{size_text(free)} free on this disk", *filter(None, [time])]
+                _draw_line("o_check", "c-good", " · ".join(said))
             if found["sentence"]:
                 fits = found["verdict"] == "fits"
                 icon, colour = ("o_check", "c-good") if fits else ("o_warning_amber", "c-warn")

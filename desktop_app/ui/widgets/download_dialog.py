@@ -13,10 +13,12 @@ from desktop_app.domain.download_spec import DownloadSpec, repo_and_revision
 from desktop_app.errors import AppError, SpecError
 from desktop_app.jobs.submit import submit
 from desktop_app.library.fetch_list import listed_files, write_fetch_list
-from desktop_app.memory_plan.disk import disk_rooms, download_parts
-from desktop_app.memory_plan.duration import copying_s
+from desktop_app.memory_plan.disk import disk_parts, disk_rooms
+from desktop_app.memory_plan.work_duration import work_duration
+from desktop_app.memory_plan.work_size import facts_of_size
 from desktop_app.ui.window_state import WindowState
-from desktop_app.ui.wording import duration_text, size_text
+from desktop_app.ui.wording import size_text
+from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button
@@ -176,16 +178,17 @@ class _Form:
         self.sum.set_text(f"{len(chosen)} of {len(self.boxes)} files{licence}")
         self.start.set_text(f"Download {size_text(size)}")
         self.start.set_enabled(bool(chosen))
+        spec = DownloadSpec(repo=self.found["repo"])
+        parts = disk_parts(spec, facts_of_size(spec.repo, size))
         try:
-            (room,) = await run.io_bound(disk_rooms, download_parts(size), paths.models_dir(), None)
+            (room,) = await run.io_bound(disk_rooms, parts, paths.models_dir(), None)
         except AppError as error:
             self._show_plan(error.message, is_bad=True)
             return
         is_full = room.needed_bytes > room.free_bytes
-        seconds = copying_s("download", size, self.state.jobs)
-        time = f" · about {duration_text(seconds)}, at the rate of earlier downloads" if seconds else ""
+        time = work_time_text(spec, size, self.state.jobs)
         said = f"{size_text(room.needed_bytes)} of {size_text(room.free_bytes)} free where {room.folder} lies"
-        self._show_plan(f"Does not fit: {said}" if is_full else f"{said}{time}", is_bad=is_full)
+        self._show_plan(f"Does not fit: {said}" if is_full else f"{said} · {time}", is_bad=is_full)
 
     def _show_plan(self, text: str, is_bad: bool) -> None:
         self.plan.set_text(text)
@@ -211,9 +214,11 @@ class _Form:
         self.problem.clear()
         repo = self.found["repo"]
         files = tuple(name for name, box in self.boxes.items() if box.value)
+        size = sum(file["size"] for file in self.found["files"] if file["name"] in files)
         target = paths.models_dir() / paths.portable_name(Path(repo).name)
         try:
             spec = DownloadSpec(repo=repo, revision=self.found["commit"], files=files, output=str(target))
-            self.dialog.submit(await run.io_bound(submit, spec))
+            time = work_duration(spec, size, self.state.jobs)
+            self.dialog.submit(await run.io_bound(submit, spec, time.estimate if time else None))
         except AppError as error:
             self.problem.show(error)

@@ -13,8 +13,10 @@ from desktop_app.domain.quantize_method import METHODS, QuantizeMethod
 from desktop_app.errors import AppError, SpecError
 from desktop_app.jobs.model_specs import ExportRoom, export_room
 from desktop_app.jobs.submit import submit
+from desktop_app.memory_plan.work_size import work_bytes
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
+from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
@@ -169,11 +171,13 @@ class _Form:
             return
         self.problem.clear()
         try:
-            room = await run.io_bound(export_room, self._spec(), self.facts, Path(typed_path(self.target.value)))
+            spec = self._spec()
+            room = await run.io_bound(export_room, spec, self.facts, Path(typed_path(self.target.value)))
+            size = await run.io_bound(work_bytes, spec, self.facts)
         except AppError as error:
             self.problem.show(error)
             return
-        self.room.set_text(_room_text(room))
+        self.room.set_text(_room_text(room, work_time_text(spec, size, self.state.jobs)))
 
     def _spec(self) -> ExportSpec:
         target = typed_path(self.target.value)
@@ -203,8 +207,8 @@ class _Form:
             self.problem.show(error)
 
 
-def _room_text(room: ExportRoom) -> str:
-    said = [f"About {size_text(room.size_bytes)}", f"{size_text(room.free_bytes)} free there"]
+def _room_text(room: ExportRoom, time: str) -> str:
+    said = [f"About {size_text(room.size_bytes)}", f"{size_text(room.free_bytes)} free there", *filter(None, [time])]
     if room.is_fat:
         said.append("this disk is formatted as FAT, which holds files up to 4.2 GB")
     return " · ".join(said)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nicegui import ui
 
+from desktop_app.domain.convert_spec import ConvertSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
 from desktop_app.ui.forms.finetune_form import finetune_refusal
@@ -25,6 +26,7 @@ from desktop_app.ui.model_filter import dependents, sources
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
+from desktop_app.ui.work_time import work_time_text
 
 from .button import button, icon_button
 from .hint import hint
@@ -139,7 +141,9 @@ class ModelPane:
 
     def _draw_actions(self, facts: ModelFacts, made_by: str) -> None:
         if facts.pickle:
-            button("Convert to safetensors", kind="primary", on_click=lambda: self._do(convert, facts))
+            action = button("Convert to safetensors", kind="primary", on_click=lambda: self._do(convert, facts))
+            time = work_time_text(ConvertSpec(model=facts.path), facts.size_bytes, self.state.jobs)
+            hint(action, f"A copy beside it; the original stays. {time.capitalize()}".rstrip())
         else:
             tune = button("Fine-tune", kind="primary", on_click=lambda: self._open(facts, "finetune"))
             quantize = button("Quantize", on_click=lambda: self._open(facts, "quantize"))

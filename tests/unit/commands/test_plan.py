@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from desktop_app.commands import run_command
+from desktop_app.domain.bundle_spec import Bundle, BundleFile
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.paths import demo_data, demo_model, jobs_dir
+from desktop_app.domain.machine import MachineSample
+from desktop_app.domain.spec import SPEC_TYPES, parse_spec
+from desktop_app.paths import demo_data, demo_model, jobs_dir, make_private_dir, settings_dir
+from desktop_app.services.client import Service
+from desktop_app.services.planning import plan_report
+from desktop_app.settings import write_settings
 
 
 def _file(folder: Path, **spec: Any) -> str:
@@ -44,16 +50,34 @@ def test_each_term_is_printed_with_its_formula(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("data_dir")
-def test_every_kind_with_a_model_has_a_plan_and_one_without_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for kind in ("convert", "export", "bring_in", "evaluate"):
-        file = tmp_path / f"{kind}.json"
-        file.write_text(json.dumps({"kind": kind, "model": str(demo_model())}))
-        assert run_command(["plan", str(file), "--json"]) == 0
-        plan = json.loads(capsys.readouterr().out)
-        assert plan["needed_bytes"] > 0 and (plan["disk_bytes"] > 0) is (kind != "evaluate")
-    file = tmp_path / "download.json"
-    file.write_text(json.dumps({"kind": "download", "repo": "owner/name"}))
+def test_every_kind_of_job_has_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = Bundle(made_by="0.1.0", name="b", files={"model/m/a": BundleFile(size=4, sha256="0" * 64)})
+    (tmp_path / "b" / "model" / "m").mkdir(parents=True)
+    (tmp_path / "b" / "model" / "m" / "a").write_text("abcd")
+    (tmp_path / "b" / "bundle.json").write_text(bundle.model_dump_json())
+    fields: dict[str, dict[str, Any]] = {kind: {"model": str(demo_model())} for kind in SPEC_TYPES}
+    fields |= {"open_bundle": {"bundle": str(tmp_path / "b")}, "download": {"repo": "owner/name"}}
+    fields["finetune"]["data"] = str(demo_data())
+    make_private_dir(settings_dir())
+    write_settings(settings_dir(), {"offline": True})
+    sample = MachineSample(time=0, cpu=0, memory_total=2**34, memory_used=0)
+    inspect = Service("inspect")  # one for all: as the API has it
+    try:
+        plans = {
+            kind: plan_report(parse_spec({"kind": kind, **more}), inspect, sample, []) for kind, more in fields.items()
+        }
+    finally:
+        inspect.close()
+    for kind, plan in plans.items():
+        is_moved = kind not in ("evaluate", "download")
+        assert plan.needed_bytes > 0 and (plan.disk_bytes > 0) is is_moved, kind
+        assert plan.volumes[0].free_bytes > 0 and (plan.time is None) is not is_moved, kind
+        assert is_moved or plan.time_problem, kind
+    assert plans["open_bundle"].disk_bytes == 4
+    file = tmp_path / "open_bundle.json"
+    file.write_text(json.dumps({"kind": "open_bundle", **fields["open_bundle"]}))
+    assert run_command(["plan", str(file)]) == 0
+    assert "a guess" in capsys.readouterr().out
+    (tmp_path / "b" / "bundle.json").unlink()
     assert run_command(["plan", str(file)]) == 2
-    assert "nothing to plan with" in capsys.readouterr().err
+    assert "is no bundle" in capsys.readouterr().err

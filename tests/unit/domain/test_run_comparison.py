@@ -4,7 +4,14 @@ from dataclasses import replace
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
-from desktop_app.domain.run_comparison import best_of, differing_ground, estimates_of, figures_of, settings_of
+from desktop_app.domain.run_comparison import (
+    best_of,
+    differing_ground,
+    estimates_of,
+    figures_of,
+    settings_of,
+    stopped_at,
+)
 
 SPEC = FinetuneSpec(model="/m/tiny", data="/d/a.jsonl", method="lora", name="a").model_dump(mode="json")
 FIRST = Job(
@@ -59,6 +66,11 @@ def test_estimates_stand_beside_what_was_measured() -> None:
     kept = replace(FIRST, summary={"planned_seconds": 20.0, "seconds": 25.0})
     lines = {line.name: line.values for line in estimates_of([kept], _expected)}
     assert (lines["planned_seconds"], lines["measured_seconds"]) == ((20.0,), (25.0,)), "of its steps, as it was kept"
+    stopped = replace(kept, summary={**kept.summary, "steps": 30, "planned_steps": 1200})
+    lines = {line.name: line.values for line in estimates_of([stopped, kept], _expected)}
+    assert lines["stopped_at"] == ("step 30 of 1,200", None)
+    cancelled = replace(FIRST, state=JobState.CANCELLED, summary={}, done=3, total=9, unit="step")
+    assert stopped_at(cancelled) == "step 3 of 9" and stopped_at(replace(cancelled, unit="byte")) is None
     waiting = replace(FIRST, started=None, ended=None, summary={})
     assert estimates_of([waiting], lambda job: None) == []
 

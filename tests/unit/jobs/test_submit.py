@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from desktop_app.domain.estimate import Estimate
 from desktop_app.domain.spec import parse_spec
 from desktop_app.errors import DataError, ModelError, SpecError
 from desktop_app.jobs.spec_paths import with_absolute_paths
-from desktop_app.jobs.submit import submit
+from desktop_app.jobs.submit import folder_of, submit
 from tests.fakes.model_files import write_llama
 
 
@@ -34,6 +35,22 @@ def test_a_path_that_cannot_be_is_refused_and_nothing_written(
         submit(spec)
     assert caught.value.hint and caught.value.field == list(change)[-1]
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_what_to_expect_is_kept_with_a_job_whoever_hands_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desktop_app.jobs.submit.ensure_supervisor", lambda: None)
+    model = write_llama(tmp_path / "model")
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+    training = {"kind": "finetune", "model": str(model), "data": str(tmp_path / "rows.jsonl"), "device": "cpu"}
+    estimate = folder_of(submit(parse_spec(training))).read_estimate()
+    assert estimate is not None and estimate.tokens_per_s and estimate.source == "guess"
+    assert estimate.seconds is None, "the rows are not read for it"
+    moved = folder_of(submit(parse_spec({"kind": "bring_in", "model": str(model)}))).read_estimate()
+    assert moved is not None and moved.seconds and moved.work_bytes == sum(f.stat().st_size for f in model.iterdir())
+    told = Estimate(seconds=5.0, least_s=4.0, most_s=6.0, tokens_per_s=9.0, source="probe")
+    assert folder_of(submit(parse_spec(training), told)).read_estimate() == told
+    assert folder_of(submit(parse_spec({"kind": "evaluate", "model": str(model)}))).read_estimate() is None
 
 
 def test_relative_paths_are_taken_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

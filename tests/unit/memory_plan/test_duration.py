@@ -1,6 +1,5 @@
 """Time and correction: a guess at first, then what this computer measured, each with an interval."""
 
-from dataclasses import replace
 from typing import Any
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
@@ -9,7 +8,7 @@ from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.probe import Probe, probed_settings
 from desktop_app.domain.quantized_size import linear_layers
-from desktop_app.memory_plan.duration import copying_s, duration, operations_per_token, step_count
+from desktop_app.memory_plan.duration import duration, operations_per_token, step_count
 from desktop_app.memory_plan.experience import correction, rate_correction
 from desktop_app.memory_plan.job_plan import Known, job_plan
 
@@ -108,11 +107,19 @@ def test_steps_count_epochs_unless_a_number_is_given() -> None:
     assert step_count(SPEC.model_copy(update={"max_steps": 500}), 10) == 500
 
 
-def test_fetching_takes_as_long_as_earlier_ones_did() -> None:
-    done = [replace(_job(bytes_per_s=rate), kind="download") for rate in (10, 30, 20)]
-    assert copying_s("download", 1000, done) == 50
-    assert copying_s("download", 1000, []) is None and copying_s("bring_in", 1000, done) is None
-    assert copying_s("download", 1000, [replace(done[0], state=JobState.FAILED), done[1]]) == 1000 / 30
+def test_a_run_that_was_stopped_corrects_no_memory_and_no_rate_by_its_first_steps() -> None:
+    kept = {"planned_bytes": 1000, "peak_bytes": 1400, "planned_steps": 100}
+    assert correction(SPEC, [_job(**kept, steps=100)]) == 1.4
+    assert correction(SPEC, [_job(**kept, steps=99)]) == 1.0
+    assert correction(SPEC, [_job(**kept, steps=100, first_step=50)]) == 1.0, "the longest rows may have come before"
+    rates = {"planned_by": "guess", "planned_tokens_per_s": 100.0, "tokens_per_s": 50.0, "planned_steps": 100}
+    assert rate_correction("guess", [_job(**rates, steps=100)]) == 0.5
+    assert rate_correction("guess", [_job(**rates, steps=5)]) == 1.0, "the first steps are slow"
+    assert rate_correction("guess", [_job(**rates, steps=25)]) == 0.5
+    assert rate_correction("guess", [_job(**rates, steps=95, first_step=90)]) == 1.0
+    stopped = _job(tokens_per_s=50.0, steps=5, planned_steps=100)
+    found = duration(SPEC, FACTS, LAPTOP, 1000, [stopped])
+    assert found is not None and found.source == "guess"
 
 
 def test_a_probe_alone_tells_the_time_where_nobody_counted_the_tokens() -> None:

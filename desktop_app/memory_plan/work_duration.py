@@ -1,0 +1,93 @@
+"""How long a job takes that moves or rewrites a model: a start, and bytes over a rate; always with an interval.
+
+The rates are stated guesses for a laptop with an SSD. What such jobs took here corrects them: first those of the same
+kind, better those that do the very same. Arithmetic alone: who asks brings the bytes and the jobs.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.quantize_method import METHODS
+from desktop_app.domain.spec import AnySpec
+
+from .duration import Duration, RateSource, words_of
+
+_START_S = {"quantize": 10.0, "convert": 10.0, "export": 15.0}  # most of it the import of PyTorch
+_OTHER_START_S = 1.0
+# Bytes of the model, or of what is packed, per second. Whatever is copied is written, synced and read back.
+_COPYING = {"download": 5e6, "bring_in": 150e6, "bundle": 150e6, "open_bundle": 120e6, "convert": 80e6}
+_EXPORT = {"gguf": 15e6, "whole": 40e6}
+_OTHER_EXPORT = 60e6
+_QUANTIZE = {"bitsandbytes": 60e6, "torchao": 60e6, "onnx": 10e6, "gguf": 60e6}
+_K_QUANTS = 15e6  # whose scales are searched for
+_SPREAD: dict[RateSource, float] = {"guess": 3.0, "similar": 2.0, "history": 1.25}
+_MOST_RUNS = 8
+
+
+def work_duration(spec: AnySpec, work_bytes: int, jobs: Sequence[Job] = ()) -> Duration | None:
+    """Expect the time of a job that goes through so many bytes; `jobs` are this computer's, newest first.
+
+    None for a kind whose time does not follow from bytes: trainings and evaluations.
+    """
+    settings = spec.model_dump()
+    if spec.kind in ("finetune", "evaluate") or work_bytes <= 0:
+        return None
+    told = [(job, share) for job in jobs if job.kind == spec.kind and (share := _share(job))]
+    same = [share for job, share in told if _what(job.spec) == _what(settings)][:_MOST_RUNS]
+    found = same or [share for _, share in told][:_MOST_RUNS]
+    source: RateSource = "history" if same else "similar" if found else "guess"
+    factor = median(found) if found else 1.0
+    apart = max((max(each / factor, factor / each) for each in found), default=1.0)
+    spread = min(_SPREAD["guess"], max(_SPREAD[source], apart))
+    seconds = factor * _guess_s(settings, work_bytes)
+    words = "the start" if not found else f"the start, × {factor:.2f}"
+    return Duration(
+        seconds=seconds,
+        least_s=seconds / spread,
+        most_s=seconds * spread,
+        source=source,
+        formula=f"{work_bytes:,} bytes over a rate, and {words}: {words_of(source, is_training=False)}",
+        work_bytes=work_bytes,
+    )
+
+
+def _share(job: Job) -> float:
+    """What a job took as a share of the guess for it; 0 where one of both is not known."""
+    took, work_bytes = job.summary.get("seconds"), job.summary.get("work_bytes")
+    if job.state is not JobState.SUCCEEDED or not isinstance(work_bytes, int) or work_bytes <= 0:
+        return 0.0
+    return took / _guess_s(job.spec, work_bytes) if isinstance(took, int | float) else 0.0
+
+
+def _guess_s(settings: Mapping[str, Any], work_bytes: int) -> float:
+    rates = _rates(settings)
+    return _START_S.get(settings["kind"], _OTHER_START_S) + sum(work_bytes / rate for rate in rates)
+
+
+def _rates(settings: Mapping[str, Any]) -> list[float]:
+    """One rate for each time that the bytes are gone through."""
+    kind = settings["kind"]
+    if kind == "quantize":
+        return [_quantize_rate(method) for method in (settings.get("method"), *settings.get("further_methods", ()))]
+    if kind == "export":
+        return [_EXPORT.get(str(settings.get("form")), _OTHER_EXPORT)]
+    return [_COPYING[kind]]
+
+
+def _quantize_rate(method: Any) -> float:
+    if method not in METHODS:
+        return _OTHER_EXPORT
+    return _K_QUANTS if "_k" in method else _QUANTIZE[METHODS[method].family]
+
+
+def _what(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What decides the rate: jobs with the same do the same to each byte."""
+    if settings["kind"] == "quantize":
+        methods = (settings.get("method"), *settings.get("further_methods", ()))
+        return (*methods, bool(settings.get("importance_matrix")), settings.get("device"))
+    if settings["kind"] == "export":
+        form = settings.get("form")
+        return (form, settings.get("gguf_type") if form == "gguf" else None, settings.get("device"))
+    return (bool(settings.get("as_zip")), bool(settings.get("move")))
