@@ -33,6 +33,8 @@ def main() -> int:
     setup = commands.add_parser("setup", help="make .venv and nothing else")
     setup.add_argument("--torch", choices=["cpu", "cuda"], help="which torch, in place of what suits this machine")
     setup.add_argument("--without-window", action="store_true", help="for a server that a browser looks at")
+    extra = commands.add_parser("extra", help="install packages that most people do without")
+    extra.add_argument("name", choices=sorted(environment.EXTRAS), help="gptq: GPTQ; llama-cpp: GGUF files at speed")
     package = commands.add_parser("package", help="build one folder that runs without Python (see build/package.py)")
     package.add_argument("--torch", choices=["cpu", "cuda"], default="cpu", help="which torch goes in")
     arguments, arguments.rest = parser.parse_known_args()
@@ -83,13 +85,20 @@ def setup(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def extra(arguments: argparse.Namespace) -> int:
+    """Install an extra into `.venv`, beside what is pinned there."""
+    environment.prepare(tools=False)
+    environment.install_extra(arguments.name)
+    return 0
+
+
 def package(arguments: argparse.Namespace) -> int:
     """Build the packaged program with the torch that was asked for, whatever this machine has."""
     environment.prepare(tools=True, torch=arguments.torch)
     return _call([environment.python(), "build/package.py", "--torch", arguments.torch, *arguments.rest])
 
 
-_STEPS = {"run": run, "test": test, "check": check, "bench": bench, "setup": setup, "package": package}
+_STEPS = {"run": run, "test": test, "check": check, "bench": bench, "setup": setup, "extra": extra, "package": package}
 
 
 def _call(command: list[str]) -> int:

@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "build" / "constraints.txt"
+EXTRAS_CONSTRAINTS = ROOT / "build" / "constraints-extras.txt"
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 _STAMP = VENV / "whetstone.json"
 _TORCH_INDEX = "https://download.pytorch.org/whl/"
 # CUDA builds of this torch, newest first: the CUDA version that the driver must offer at least.
@@ -96,6 +98,14 @@ def prepare(tools: bool, torch: str | None = None, window: bool = True) -> None:
     _pip("check")
     done = {"tools": tools or bool(stamp.get("tools")), "window": window or tools or bool(stamp.get("window"))}
     _STAMP.write_text(json.dumps({**wanted, **done}), encoding="utf-8")
+
+
+def install_extra(name: str) -> None:
+    """Install the packages of an extra in their pinned versions; what stands in `.venv` already keeps its own."""
+    print(f"Installing the extra {name}. What comes as source alone is built here, which may take minutes.", flush=True)
+    _pip("install", "--constraint", str(CONSTRAINTS), "--constraint", str(EXTRAS_CONSTRAINTS), *EXTRAS[name])
+    _pip("check")
+    print("Done. It is used from the next job on.")
 
 
 def _read_stamp() -> dict[str, object]:

@@ -22,7 +22,8 @@ from .storage.index import Index
 
 _PACKAGES = (
     "torch", "transformers", "peft", "trl", "bitsandbytes", "torchao", "accelerate", "datasets", "tokenizers",
-    "safetensors", "numpy", "nicegui", "pywebview", "PySide6", "nvidia-ml-py", "psutil",
+    "gptqmodel", "llama-cpp-python", "safetensors", "numpy", "nicegui", "pywebview", "PySide6", "nvidia-ml-py",
+    "psutil",
 )  # fmt: skip
 _LEAST_FREE_BYTES = 2 * 10**9
 _GIB = 2**30

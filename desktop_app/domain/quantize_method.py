@@ -41,7 +41,8 @@ Family = Literal["bitsandbytes", "torchao", "gptq", "awq", "onnx", "gguf"]
 class Method:
     """One method. `bits` of a weight in a quantized matrix, scales included; `embedding_bits` in the embeddings.
 
-    `packages`: what must be installed beside PyTorch. `streams`: memory does not grow with the model.
+    `packages`: what must be installed beside PyTorch. `extra`: by which name `build/dev.py extra` installs them, '' if
+    they are always there. `uses_gpu`: if there is one and it is wanted. `streams`: memory does not grow with the model.
     """
 
     title: str
@@ -50,7 +51,9 @@ class Method:
     bits: float
     embedding_bits: float = 16
     packages: tuple[str, ...] = ()
+    extra: str = ""
     needs_gpu: bool = False
+    uses_gpu: bool = True
     streams: bool = True
 
 
@@ -131,12 +134,22 @@ METHODS: Mapping[QuantizeMethod, Method] = {
         bits=8,
         packages=("torchao",),
     ),
+    "gptq": Method(
+        title="GPTQ",
+        sentence="4, 3 or 8 bits; what rounding spoils is made up for, by what a text activates: slow, and close.",
+        family="gptq",
+        bits=4,
+        packages=("optimum", "gptqmodel"),
+        extra="gptq",
+        streams=False,
+    ),
     "onnx_int8": Method(
         title="ONNX int8",
         sentence="8 bits, activations too, in a graph for onnxruntime; made in memory, writes long texts slowly.",
         family="onnx",
         bits=8,
         packages=("onnx", "onnxruntime", "onnxscript"),
+        uses_gpu=False,
         streams=False,
     ),
     **_GGUF,
@@ -144,7 +157,6 @@ METHODS: Mapping[QuantizeMethod, Method] = {
 
 # What people ask for and this program cannot make: (title, reason).
 NOT_OFFERED: Mapping[QuantizeMethod, tuple[str, str]] = {
-    "gptq": ("GPTQ", "needs gptqmodel and a C++ compiler, which are no part of this program"),
     "awq": ("AWQ", "needs an NVIDIA GPU and gptqmodel, which is no part of this program"),
 }
 
@@ -152,6 +164,11 @@ NOT_OFFERED: Mapping[QuantizeMethod, tuple[str, str]] = {
 def is_four_bit_block(method: str) -> bool:
     """Whether block size, compute format and double quantization concern this method."""
     return method in ("nf4", "fp4")
+
+
+def reads_text(method: str) -> bool:
+    """Whether a copy is made with a text that the model reads, ours if none is named."""
+    return method == "gptq"
 
 
 def weighs_errors(method: str) -> bool:

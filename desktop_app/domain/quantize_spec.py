@@ -9,6 +9,7 @@ from .quantize_method import METHODS, NOT_OFFERED, QuantizeMethod, is_four_bit_b
 from .value import Value
 
 BlockSize = Literal[32, 64, 128, 256, 512, 1024, 2048, 4096]
+GroupSize = Literal[-1, 32, 64, 128, 256, 512, 1024]
 
 
 class QuantizeSpec(Value):
@@ -33,6 +34,14 @@ class QuantizeSpec(Value):
     compute_dtype: Literal["auto", "bf16", "fp16", "fp32"] = Field(
         "auto",
         description="NF4 and FP4: number format that the copy computes in; that of its other weights unless said.",
+    )
+    bits: Literal[3, 4, 8] = Field(4, description="GPTQ: how many bits a weight takes.")
+    group_size: GroupSize = Field(
+        128, description="GPTQ: how many weights of a row share a scale; -1 is the whole row. Smaller is closer."
+    )
+    act_order: bool = Field(
+        False,
+        description="GPTQ: quantize the columns first that the text activates most. Closer, slower in some programs.",
     )
     skip_modules: tuple[str, ...] = Field(
         (),
@@ -71,6 +80,8 @@ class QuantizeSpec(Value):
                 raise ValueError(f"{method} cannot be made: {reason}; known methods are {', '.join(METHODS)}")
         if len(set(self.methods)) < len(self.methods):
             raise ValueError("further_methods names a method twice")
+        if "gptq" in self.methods and (self.keep_first_layers or self.keep_last_layers):
+            raise ValueError("gptq treats all layers alike: keep_first_layers and keep_last_layers must be 0")
         return self
 
     @property
@@ -81,6 +92,8 @@ class QuantizeSpec(Value):
 
 def bits_per_weight(spec: QuantizeSpec, method: QuantizeMethod) -> float:
     """Return the bits of a quantized weight with the scales that the spec asks for."""
+    if method == "gptq":
+        return spec.bits + (0 if spec.group_size == -1 else (16 + spec.bits) / spec.group_size)
     if not is_four_bit_block(method):
         return METHODS[method].bits
     scale = 8 + 32 / 256 if spec.double_quantization else 32

@@ -1,8 +1,16 @@
 """How large a quantized copy will be, from the model's sizes alone: the preview before Start."""
 
+from collections.abc import Callable
+
 from .model_facts import Matrix, ModelFacts, ModelShape
 from .quantize_method import METHODS, QuantizeMethod, is_four_bit_block
 from .quantize_spec import QuantizeSpec, bits_per_weight
+
+# How long the rows are that a model reads of a calibration text; how many of them GPTQ reads at most, and layers that
+# it quantizes together, as they read the same.
+CALIBRATION_TOKENS = 512
+GPTQ_ROWS = 64
+GPTQ_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
 def quantized_bytes(spec: QuantizeSpec, method: QuantizeMethod, facts: ModelFacts) -> int:
@@ -13,6 +21,8 @@ def quantized_bytes(spec: QuantizeSpec, method: QuantizeMethod, facts: ModelFact
     packed = linear
     if is_four_bit_block(method):
         packed = int(linear * fitting_share(facts.shape, spec.block_size))
+    elif method == "gptq":
+        packed = int(linear * gptq_share(facts.shape, spec.group_size))
     plain = linear - packed
     embedding_bits = 16.0 if spec.keep_embeddings else how.embedding_bits
     return int((packed * bits_per_weight(spec, method) + plain * 16 + beside * embedding_bits) / 8)
@@ -56,7 +66,20 @@ def fits_four_bits(out_features: int, in_features: int, block_size: int = 64) ->
 
 def fitting_share(shape: ModelShape, block_size: int = 64) -> float:
     """Share of the weights of all layers that the 4-bit kernels take; stacked experts are no linear layers."""
+    return _share(shape, lambda out, into: fits_four_bits(out, into, block_size))
+
+
+def fits_gptq(out_features: int, in_features: int, group_size: int) -> bool:
+    """Whether GPTQ's packing takes a layer: whole words of 32 bits both ways, and whole groups."""
+    return in_features % max(32, group_size) == 0 and out_features % 32 == 0
+
+
+def gptq_share(shape: ModelShape, group_size: int) -> float:
+    """Share of the weights of all layers that GPTQ quantizes."""
+    return _share(shape, lambda out, into: fits_gptq(out, into, group_size))
+
+
+def _share(shape: ModelShape, fits: Callable[[int, int], bool]) -> float:
     linear = linear_layers(shape)
     total = sum(matrix.weights for matrix in shape.matrices or linear)
-    taken = sum(matrix.weights for matrix in linear if fits_four_bits(matrix.out, matrix.into, block_size))
-    return taken / total if total else 1.0
+    return sum(matrix.weights for matrix in linear if fits(matrix.out, matrix.into)) / total if total else 1.0

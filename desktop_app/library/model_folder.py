@@ -19,7 +19,7 @@ from .licence import stated_licence
 from .model_config import CONFIG, read_model_config, refuse_foreign_code
 from .model_files import PICKLE_SUFFIXES, ModelFiles, list_model_files
 from .origin import stated_origin
-from .quantization import LOADABLE_METHODS, parameter_count, quantization_method, quantization_name, stored_dtype
+from .quantization import loading_refusal, parameter_count, quantization_name, stored_dtype
 from .safetensors_header import Tensor, read_header
 
 WEIGHTS = "model.safetensors"
@@ -107,9 +107,8 @@ def _base_facts(files: ModelFiles) -> ModelFacts:
     if not config.is_language_model:
         problem = f"{config.model_type!r} is no language model that writes text; it cannot be loaded here."
         hint = "Choose a causal language model, such as llama, qwen3 or gemma3."
-    elif quantization_method(config.quantization) not in LOADABLE_METHODS:
-        problem = f"The model is quantized by {quantization}, which cannot be loaded here."
-        hint = "Choose the original model, or one quantized by bitsandbytes (NF4, LLM.int8)."
+    else:
+        problem, hint = loading_refusal(config.quantization)
     return ModelFacts(
         path=str(files.folder),
         name=_name(files.folder),

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from desktop_app.errors import ModelError
+from desktop_app.extras import missing_extra
 
 from .json_file import shown
 from .safetensors_header import Tensor
 
 # The methods whose models can be loaded with the pinned packages; '' is a model that is not quantized.
-LOADABLE_METHODS = frozenset({"", "bitsandbytes", "torchao"})
+_LOADABLE_METHODS = frozenset({"", "bitsandbytes", "torchao"})
 # What quantizers put beside a weight: scales, offsets, maps. No parameters of the model.
 _BESIDE_WEIGHTS = (
     ".absmax",
@@ -65,6 +66,27 @@ def quantization_method(config: Mapping[str, Any]) -> str:
             "Get config.json again from where the model came from.",
         )
     return method.lower()[:40]
+
+
+def loading_refusal(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Say why a model with this `quantization_config` cannot be loaded here and what to do; both '' if it can.
+
+    Raises:
+        ModelError: as `quantization_method`.
+    """
+    method = quantization_method(config)
+    name = quantization_name(config)
+    if method == "gptq":
+        missing = missing_extra("gptq")
+        if not missing:
+            return "", ""
+        return f"The model is quantized by {name}, which {missing}.", "Or choose the original model."
+    if method in _LOADABLE_METHODS:
+        return "", ""
+    return (
+        f"The model is quantized by {name}, which cannot be loaded here.",
+        "Choose the original model, or one quantized by bitsandbytes (NF4, LLM.int8).",
+    )
 
 
 def quantization_name(config: Mapping[str, Any]) -> str:

@@ -13,11 +13,13 @@ from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_method import METHODS
+from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import AnySpec
 from desktop_app.hardware.cuda_state import torch_cannot_use_gpu
 
 from .disk import DiskPart, disk_parts, training_disk_bytes
-from .other_jobs import other_terms
+from .other_jobs import other_terms, terms_in_ram
 from .terms import UNCHECKED, Term, amount_text
 from .training import trained_parameters, training_terms
 from .weights import Weights, dense_parameters
@@ -79,7 +81,7 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
 
     `correction`: how much more the computer's earlier runs took than was planned for them.
     """
-    device = getattr(spec, "device", "cpu")
+    device = _device(spec)
     unused = torch_cannot_use_gpu(sample) if device == "auto" else ""
     is_gpu = device == "cuda" or (device == "auto" and bool(sample.gpus) and not unused)
     weights = Weights(facts, is_gpu, getattr(spec, "precision", "auto"))
@@ -88,7 +90,8 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
     else:
         terms, correction = other_terms(spec, facts, weights), 1.0
     main = _budget("gpu" if is_gpu else "ram", [_program(spec, is_gpu), *terms], sample, correction)
-    ram = _budget("ram", _beside_gpu(weights), sample) if is_gpu else None
+    beside = [*_beside_gpu(weights), *terms_in_ram(spec, facts, weights)] if is_gpu else []
+    ram = _budget("ram", beside, sample) if is_gpu else None
     disk = disk_parts(spec, facts)
     if is_unknown(spec, facts):
         return _unknown(facts, main, sample, unused)
@@ -103,6 +106,13 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
         ram=ram,
         disk=disk,
     )
+
+
+def _device(spec: AnySpec) -> str:
+    """The device that is asked for; the processor where nothing of the job would run elsewhere."""
+    if isinstance(spec, QuantizeSpec) and not any(METHODS[method].uses_gpu for method in spec.methods):
+        return "cpu"
+    return str(getattr(spec, "device", "cpu"))
 
 
 def is_unknown(spec: AnySpec, facts: ModelFacts) -> bool:

@@ -6,6 +6,7 @@ probe and the count of tokens. Other kinds of job are `work_duration`'s.
 """
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -194,14 +195,13 @@ def _rate(
     others = [done for job in jobs if (done := _operations_per_s(job)) and _ran_on_gpu(job) is on_gpu][:_MOST_RUNS]
     if others:
         return median(others) / operations, "similar", _SPREAD["similar"]
-    return _guessed_operations(spec, sample, on_gpu) / operations, "guess", _SPREAD["guess"]
+    return device_operations(sample, spec.threads, on_gpu) / operations, "guess", _SPREAD["guess"]
 
 
-def _guessed_operations(spec: FinetuneSpec, sample: MachineSample, on_gpu: bool) -> float:
+def device_operations(sample: MachineSample, threads: int | None, on_gpu: bool) -> float:
+    """Guess the operations per second that training reaches here, by class of device."""
     if not on_gpu:
-        import os
-
-        return _CPU_CORE * 1e12 * (spec.threads or max(1, (os.cpu_count() or 2) - 1))
+        return _CPU_CORE * 1e12 * (threads or max(1, (os.cpu_count() or 2) - 1))
     name = sample.gpus[0].name if sample.gpus else ""
     return next((rate for pattern, rate in _GPUS if re.search(pattern, name)), _OTHER_GPU) * 1e12
 

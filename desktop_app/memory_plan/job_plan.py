@@ -10,6 +10,7 @@ from desktop_app.domain.job import Job
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.probe import Probe
+from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import AnySpec
 
 from . import MemoryPlan, is_unknown, memory_plan
@@ -17,6 +18,7 @@ from .disk import DiskRoom
 from .duration import Duration, duration
 from .experience import correction
 from .fitting import Fitting, fitted
+from .gptq import gptq_duration
 from .starting_point import StartingPoint
 from .work_duration import work_duration
 
@@ -71,8 +73,12 @@ class PlanReport(MemoryPlan):
 def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:
     """Plan a job for `facts`, the model that `spec` names."""
     if not isinstance(spec, FinetuneSpec):
+        memory = memory_plan(spec, facts, known.sample)
         time = work_duration(spec, known.work_bytes, known.jobs)
-        return JobPlan(memory=memory_plan(spec, facts, known.sample), time=time)
+        if isinstance(spec, QuantizeSpec) and "gptq" in spec.methods and (time is None or time.source != "history"):
+            # Widths and the text decide, bytes alone do not.
+            time = gptq_duration(spec, facts, known.sample, memory.where == "gpu", known.work_bytes)
+        return JobPlan(memory=memory, time=time)
     factor = correction(spec, known.jobs)
     spec = as_long_as_its_rows(spec, known.statistics.longest if known.statistics else None)
     memory = memory_plan(spec, facts, known.sample, factor)

@@ -5,10 +5,11 @@ from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.export_spec import ExportSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import METHODS
-from desktop_app.domain.quantize_spec import QuantizeSpec, bits_per_weight
-from desktop_app.domain.quantized_size import linear_layers, quantized_bytes
+from desktop_app.domain.quantize_spec import QuantizeSpec
+from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.domain.spec import AnySpec
 
+from .gptq import gptq_ram_terms, gptq_terms
 from .terms import UNCHECKED, Term
 from .weights import Weights
 
@@ -35,38 +36,46 @@ def other_terms(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Term
             return [Term(name="Copying", bytes=_COPYING_BYTES, formula="a piece at a time, about 0.05 GB")]
 
 
+def terms_in_ram(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Term]:
+    """Return what a job that computes on the GPU needs of the other memory beside its program."""
+    if not isinstance(spec, QuantizeSpec):
+        return []
+    found: list[list[Term]] = [[]]
+    if "onnx_int8" in spec.methods:
+        found.append(_onnx(weights))
+    if "gptq" in spec.methods:
+        found.append(gptq_ram_terms(spec, facts))
+    return max(found, key=_size)
+
+
 def _quantize(spec: QuantizeSpec, facts: ModelFacts, weights: Weights) -> list[Term]:
-    if all(METHODS[method].streams for method in spec.methods):
-        return _streamed(spec, weights)
-    if any(METHODS[method].family == "onnx" for method in spec.methods):
-        size, total = _ONNX_BYTES_PER_WEIGHT * weights.total, weights.total
-        formula = f"{total:,} weights × {_ONNX_BYTES_PER_WEIGHT} bytes: the model, its graph, and that once more"
-        return [Term(name="Conversion", bytes=size, formula=formula, source=_ONNX_SOURCE)]
-    sizes = {method: quantized_bytes(spec, method, facts) for method in spec.methods}
-    largest = max(sizes, key=lambda method: sizes[method])
-    bits, total = bits_per_weight(spec, largest), weights.total
-    return [
-        Term(
-            name="Weights",
-            bytes=sizes[largest],
-            formula=f"{total:,} weights, those of linear layers in {bits:.3g} bits ({METHODS[largest].title})",
-        ),
-        Term(
-            name="Conversion",
-            bytes=int(0.15 * 2 * total),
-            formula=f"15 % of {total:,} weights × 2 bytes",
-            source="Measured with 246 and 853 million parameters; larger ones extrapolated.",
-        ),
-    ]
+    """One family is made after the other: the one that needs most counts."""
+    streamed = [method for method in spec.methods if METHODS[method].streams]
+    found = [_streamed(spec, weights, len(streamed))] if streamed else []
+    if "gptq" in spec.methods:
+        found.append(gptq_terms(spec, facts, weights.is_gpu))
+    if "onnx_int8" in spec.methods and not weights.is_gpu:
+        found.append(_onnx(weights))
+    return max(found, key=_size)
 
 
-def _streamed(spec: QuantizeSpec, weights: Weights) -> list[Term]:
+def _size(terms: list[Term]) -> int:
+    return sum(term.bytes for term in terms)
+
+
+def _onnx(weights: Weights) -> list[Term]:
+    size, total = _ONNX_BYTES_PER_WEIGHT * weights.total, weights.total
+    formula = f"{total:,} weights × {_ONNX_BYTES_PER_WEIGHT} bytes: the model, its graph, and that once more"
+    return [Term(name="Conversion", bytes=size, formula=formula, source=_ONNX_SOURCE)]
+
+
+def _streamed(spec: QuantizeSpec, weights: Weights, copies: int) -> list[Term]:
     """What is written a few rows at a time needs the same whatever the model's size."""
     shape = weights.shape
     terms = [
         Term(
             name="Conversion",
-            bytes=_STREAMING_BYTES * len(spec.methods),
+            bytes=_STREAMING_BYTES * copies,
             formula="a few rows at a time, about 0.1 GB for each copy",
             source="Measured with models of 0.25 to 2 GB.",
         )

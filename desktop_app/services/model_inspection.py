@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from desktop_app import __version__
+from desktop_app import __version__, extras
 from desktop_app.disk_use import disk_use as measured_use
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import StorageError
@@ -115,7 +115,9 @@ def _stamp(facts: ModelFacts) -> str:
         return MISSING
     base = Path(facts.base_model) if facts.base_model else None
     of_base = model_stamp(base / CONFIG) if base is not None and base.is_absolute() else ""
-    return f"{_VERSION} {stamp} {of_base}"
+    # Whether it can be loaded depends on an extra, which may come and go.
+    needed = str(extras.GPTQ.is_here) if facts.quantization.startswith("GPTQ") else ""
+    return f"{_VERSION}{needed} {stamp} {of_base}"
 
 
 def disk_use(models: list[str]) -> dict[str, Any]:

@@ -75,12 +75,14 @@ def unquantized_modules(
     return kept, odd
 
 
-def odd_shapes_sentence(odd: list[str], shapes: dict[str, tuple[int, int]], block_size: int = 64) -> str:
-    """Say which layers stay in 16 bits because of their shape."""
+def odd_shapes_sentence(
+    odd: list[str], shapes: dict[str, tuple[int, int]], inputs: int = 64, kernel: str = "the 4-bit kernel"
+) -> str:
+    """Say which layers stay in 16 bits because of their shape: `kernel` wants multiples of so many inputs."""
     out_features, in_features = shapes[odd[0]]
     return (
-        f"{len(odd)} of {len(shapes)} linear layers are not quantized, because the 4-bit kernel wants multiples of "
-        f"{max(64, block_size)} (in) and 32 (out): {_named(odd)} (the first: {in_features} by {out_features})."
+        f"{len(odd)} of {len(shapes)} linear layers are not quantized, because {kernel} wants multiples of "
+        f"{inputs} (in) and 32 (out): {_named(odd)} (the first: {in_features} by {out_features})."
     )
 
 

@@ -18,6 +18,7 @@ from transformers import (
     BitsAndBytesConfig,
 )
 from transformers.utils import logging as transformers_logging
+from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from desktop_app.errors import ModelError
 
@@ -30,7 +31,7 @@ def load_model(
     folder: Path,
     device: torch.device,
     dtype: torch.dtype,
-    quantization: BitsAndBytesConfig | None = None,
+    quantization: QuantizationConfigMixin | None = None,
     progress: Callable[[int, int], None] | None = None,
     is_scorer: bool = False,
 ) -> Any:
@@ -115,7 +116,8 @@ def int8_config(skip: list[str]) -> BitsAndBytesConfig:
 def quantized_layer_count(model: Any) -> int:
     """Return how many layers compute with quantized weights."""
     return sum(
-        type(module).__name__ in {"Linear4bit", "Linear8bitLt"} or _is_torchao(module) for module in model.modules()
+        type(module).__name__ in {"Linear4bit", "Linear8bitLt"} or _is_torchao(module) or _is_gptq(module)
+        for module in model.modules()
     )
 
 
@@ -132,11 +134,17 @@ def quantization_in_use(model: Any) -> str:
                 return "LLM.int8 (8 bits)"
         if _is_torchao(module):
             return f"torchao {type(module.weight).__name__.removesuffix('Tensor')} (8 bits)"
+        if _is_gptq(module):
+            return f"GPTQ ({module.bits} bits)"
     return "none"
 
 
 def _is_torchao(module: Any) -> bool:
     return type(getattr(module, "weight", None)).__module__.startswith("torchao")
+
+
+def _is_gptq(module: Any) -> bool:
+    return type(module).__module__.startswith("gptqmodel.nn_modules.qlinear")
 
 
 def keep_four_bit_layers_as_they_are(model: Any) -> None:

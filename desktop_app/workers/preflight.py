@@ -5,10 +5,12 @@ from pathlib import Path
 
 from desktop_app.domain.finetune_spec import Device, FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import quantized_bytes, temporary_bytes
 from desktop_app.domain.training_limits import method_refusal, optimizer_refusal, split_refusal
 from desktop_app.errors import HardwareError, ModelError, SpecError, StorageError
+from desktop_app.extras import missing_extra
 from desktop_app.hardware.cuda_state import cuda_generation
 from desktop_app.hardware.disk import free_bytes
 from desktop_app.library.model_folder import check_model_folder
@@ -89,6 +91,17 @@ def check_training_space(spec: FinetuneSpec, facts: ModelFacts, written_bytes: i
     except StorageError as error:
         return f"{error.message} It waits where the disk becomes full; fewer kept checkpoints need less."
     return ""
+
+
+def check_extras(spec: QuantizeSpec) -> None:
+    """Refuse a method whose packages are an extra that is not installed.
+
+    Raises:
+        SpecError: naming the command that installs it.
+    """
+    for method in spec.methods:
+        if reason := missing_extra(METHODS[method].extra):
+            raise SpecError(f"method: {METHODS[method].title} {reason}.", "Then start the job again.", "method")
 
 
 def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, written_bytes: int, folder: Path) -> None:

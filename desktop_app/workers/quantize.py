@@ -23,7 +23,7 @@ from .finished import Finished, Summary
 from .foreign_errors import is_disk_full
 from .merged_source import forget_merged, quantize_source
 from .model_companions import copy_companions
-from .preflight import check_device, check_quantized_space
+from .preflight import check_device, check_extras, check_quantized_space
 from .provenance import provenance
 from .quantized import Check, Checked, Maker
 from .reporter import CancelledByUser, Reporter
@@ -59,8 +59,22 @@ def _onnx(
     return write_copies(spec, source, facts, folders, reporter)
 
 
+def _gptq(
+    spec: QuantizeSpec, source: Path, facts: ModelFacts, folders: Mapping[QuantizeMethod, Path], reporter: Reporter
+) -> Mapping[QuantizeMethod, Check]:
+    from .gptq import write_copies  # lets transformers import gptqmodel
+
+    return write_copies(spec, source, facts, folders, reporter)
+
+
 # Methods of families with the same maker are written in one pass over the source.
-_MAKERS: Mapping[Family, Maker] = {"bitsandbytes": _streaming, "torchao": _streaming, "gguf": _gguf, "onnx": _onnx}
+_MAKERS: Mapping[Family, Maker] = {
+    "bitsandbytes": _streaming,
+    "torchao": _streaming,
+    "gptq": _gptq,
+    "gguf": _gguf,
+    "onnx": _onnx,
+}
 
 
 def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished:
@@ -71,6 +85,7 @@ def quantize(spec: QuantizeSpec, job: JobFolder, reporter: Reporter) -> Finished
         CancelledByUser: the user ended it.
     """
     check_device(spec.device)
+    check_extras(spec)
     source, facts = quantize_source(spec, job, reporter)
     final = Path(spec.output) if spec.output else job.path / "result"
     result = ResultFolder(final, job.id, made_for=_everything_that_decides(spec, source))

@@ -64,7 +64,7 @@ def write_copies(
     plans = [_plan(spec, method, folder, bare, facts) for method, folder in folders.items()]
     for plan in plans:
         if plan.odd:
-            sentence = odd_shapes_sentence(plan.odd, linear_shapes(bare), spec.block_size)
+            sentence = odd_shapes_sentence(plan.odd, linear_shapes(bare), max(64, spec.block_size))
             reporter.notice(f"{METHODS[plan.method].title}: {sentence}" if len(plans) > 1 else sentence, "warning")
     with TensorSource(source) as tensors:
         reason = not_streamable(bare, tensors)

@@ -1,7 +1,9 @@
 """Load a finished folder as anyone would and look at its logits."""
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,8 +13,16 @@ from .loading import load_model, quantized_layer_count
 from .quantized_check import spoiled
 
 
-def reloaded(folder: Path, layers: int, device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+def reloaded(
+    folder: Path,
+    layers: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    also: Callable[[Any], str] | None = None,
+) -> dict[str, str]:
     """Load the folder with `layers` quantized layers; left out, and said so, if memory does not allow.
+
+    `also` looks at the loaded model too, and says what it found.
 
     Raises:
         StorageError: it cannot be loaded, or gives values that are not finite.
@@ -31,6 +41,7 @@ def reloaded(folder: Path, layers: int, device: torch.device, dtype: torch.dtype
     if not logits.isfinite().all():
         raise spoiled("its logits are not finite")
     count = logits.numel()
+    found = f"; {also(model)}" if also else ""
     del model, logits
     gc.collect()
-    return {"reload": f"loads completely, {layers} layers quantized; {count:,} logits are finite"}
+    return {"reload": f"loads completely, {layers} layers quantized; {count:,} logits are finite{found}"}

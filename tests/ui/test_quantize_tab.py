@@ -8,6 +8,7 @@ import pytest
 from nicegui import ui
 from nicegui.testing import User
 
+from desktop_app import extras
 from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import parse_spec, parse_spec_text
@@ -90,7 +91,8 @@ async def test_every_format_tells_its_size_and_those_that_cannot_be_made_say_why
     await until(lambda: " · " in next(iter(user.find(marker="method").elements)).options["nf4"])
     options = next(iter(user.find(marker="method").elements)).options
     assert options["awq"].startswith("AWQ – needs an NVIDIA GPU")
-    assert options["gptq"].startswith("GPTQ – needs gptqmodel")
+    missing = "" if extras.GPTQ.is_here else " – needs gptqmodel, which is not installed; install it by python3 build"
+    assert options["gptq"].startswith("GPTQ · ") and missing in options["gptq"]
     await state.look_at_machine()
     choose(user, "method", "onnx_int8")
     await sees(user, "Temporary copy")
@@ -123,7 +125,29 @@ async def test_further_formats_and_kept_layers_reach_the_spec(user: User, state:
     await sees(user, "LLM.int8 is chosen twice.")
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq"])
-def test_a_method_that_is_not_made_is_refused_in_a_spec_with_its_reason(method: str) -> None:
+async def test_gptq_has_its_settings_a_text_and_a_time_before_the_start(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    state.choose_model(make_model(tmp_path / "tiny"))
+    await state.look_at_machine()
+    await open_tab(user, state, "quantize")
+    await until(lambda: bool(state.quantize_form.sizes()))
+    await user.should_not_see(marker="group_size")
+    choose(user, "method", "gptq")
+    await sees(user, "a guess")
+    await sees(user, "In GPTQ")
+    for marker, value in (("bits", 3), ("group_size", 32), ("calibration_data", "/texts/mine.txt")):
+        choose(user, marker, value)
+    next(iter(user.find(marker="act_order").elements)).value = True
+    spec = state.quantize_form.to_spec()
+    assert (spec.method, spec.bits, spec.group_size, spec.act_order) == ("gptq", 3, 32, True)
+    assert spec.calibration_data == "/texts/mine.txt"
+    await until(lambda: "In GPTQ" not in state.quantize_form.kept_sentence())
+    missing = "" if extras.GPTQ.is_here else "GPTQ needs gptqmodel, which is not installed; install it by python3 build"
+    assert state.quantize_form.missing().startswith(missing)
+    assert extras.GPTQ.is_here is next(iter(user.find(marker="start").elements)).enabled
+
+
+def test_a_method_that_is_not_made_is_refused_in_a_spec_with_its_reason() -> None:
     with pytest.raises(SpecError, match="gptqmodel"):
-        parse_spec({"kind": "quantize", "model": "/m", "method": method})
+        parse_spec({"kind": "quantize", "model": "/m", "method": "awq"})

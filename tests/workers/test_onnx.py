@@ -18,9 +18,10 @@ from desktop_app.job_folder import Request
 from desktop_app.process import helper_environment
 from desktop_app.result_folder import manifest_problems
 from desktop_app.workers.model_companions import copy_companions
-from desktop_app.workers.onnx.check import Reference, check_copy
+from desktop_app.workers.onnx.check import check_copy
 from desktop_app.workers.onnx.converter import _check_export, _not_exportable
 from desktop_app.workers.onnx.session import OnnxModel
+from desktop_app.workers.reference import Reference
 from desktop_app.workers.reporter import Reporter
 from tests.workers.random_models import write_random_model
 from tests.workers.running import DEMO_DATA, DEMO_MODEL, Ran, fresh_python, new_job, quantization, run_job

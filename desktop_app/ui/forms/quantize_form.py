@@ -1,12 +1,21 @@
 """The quantization form: which model becomes smaller, and by which method."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
-from desktop_app.domain.quantize_method import METHODS, QuantizeMethod, family_of, is_four_bit_block, weighs_errors
+from desktop_app.domain.quantize_method import (
+    METHODS,
+    NOT_OFFERED,
+    QuantizeMethod,
+    family_of,
+    is_four_bit_block,
+    weighs_errors,
+)
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import fits_four_bits, linear_layers, quantized_bytes
+from desktop_app.domain.quantized_size import fits_four_bits, fits_gptq, linear_layers, quantized_bytes
+from desktop_app.extras import missing_extra
 
 from .form import Form
 
@@ -18,6 +27,9 @@ class QuantizeForm(Form[QuantizeSpec]):
     labels: ClassVar[dict[str, str]] = {
         "method": "Format",
         "further_methods": "Further formats in the same run",
+        "bits": "Bits",
+        "group_size": "Group size",
+        "act_order": "Activation order",
         "block_size": "Block size",
         "compute_dtype": "Computes in",
         "keep_first_layers": "First layers kept",
@@ -53,9 +65,21 @@ class QuantizeForm(Form[QuantizeSpec]):
         """Say what must be chosen or corrected before the start."""
         if not self.missing_choice() and len(set(self.methods)) < len(self.methods):
             return f"{METHODS[self.values['method']].title} is chosen twice."
+        if not self.missing_choice() and (refusal := self._method_refusal()):
+            return refusal
         if not self.missing_choice() and self.weighs_errors and self.values["importance_matrix"]:
             return super().missing() if self.values["calibration_data"] else "Name a text, or do not weigh by one."
         return super().missing()
+
+    def _method_refusal(self) -> str:
+        """Say why a format that is chosen cannot be made here or not with these settings, '' if all can."""
+        reasons = method_refusals()
+        for method in self.methods:
+            if method in reasons:
+                return f"{METHODS[method].title} {reasons[method]}."  # type: ignore[index]  # of the list
+        if self.has_gptq and any(str(self.values[name]) != "0" for name in ("keep_first_layers", "keep_last_layers")):
+            return "GPTQ treats all layers alike: keep no first or last layers, or choose another format."
+        return ""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -74,6 +98,11 @@ class QuantizeForm(Form[QuantizeSpec]):
         return any(is_four_bit_block(method) for method in self.methods)
 
     @property
+    def has_gptq(self) -> bool:
+        """Whether GPTQ is among what is chosen."""
+        return "gptq" in self.methods
+
+    @property
     def has_gguf(self) -> bool:
         """Whether a GGUF file is among what is chosen."""
         return any(family_of(method) == "gguf" for method in self.methods)  # type: ignore[arg-type]
@@ -90,26 +119,35 @@ class QuantizeForm(Form[QuantizeSpec]):
         if all(family_of(method) == "gguf" for method in self.methods):  # type: ignore[arg-type]
             return "One file with tokenizer and chat template in it. Norms are written in 32 bits."
         kept = "The output layer, embeddings and norms stay in 16 bits."
-        odd = odd_layers(self.weights.shape) if self.weights is not None and self.is_four_bit_block else {}
-        if not odd:
-            return kept
-        layers = ", ".join(f"{name} ({into:,} by {out:,})" for name, (into, out) in odd.items())
-        return f"{kept} So do {layers}, because the 4-bit kernels want multiples of 64 inputs and 32 outputs."
+        shape = self.weights.shape if self.weights is not None else ModelShape()
+        if self.is_four_bit_block and (odd := odd_layers(shape, fits_four_bits)):
+            kept += f" So do {odd}, because the 4-bit kernels want multiples of 64 inputs and 32 outputs."
+        group = int(self.values["group_size"])
+        if self.has_gptq and (odd := odd_layers(shape, lambda out, into: fits_gptq(out, into, group))):
+            kept += f" In GPTQ {odd} do too, because it wants whole groups of {max(32, group)} inputs and 32 outputs."
+        return kept
 
 
-def odd_layers(shape: ModelShape) -> dict[str, tuple[int, int]]:
-    """The linear layers whose (inputs, outputs) the 4-bit kernels cannot take; empty where the shape is not known.
+def method_refusals() -> dict[str, str]:
+    """Say of each format that cannot be made here why: half sentences to follow its title."""
+    refused = {str(name): reason for name, (_, reason) in NOT_OFFERED.items()}
+    missing = {str(name): missing_extra(how.extra) for name, how in METHODS.items()}
+    return refused | {name: reason for name, reason in missing.items() if reason}
+
+
+def odd_layers(shape: ModelShape, fits: Callable[[int, int], bool]) -> str:
+    """Name the linear layers whose (outputs, inputs) do not fit, with inputs by outputs; '' if none is known.
 
     NOTE: the worker finds them out anew on the model itself (`workers/loading.py`), this is the announcement.
     """
     if not (shape.hidden_size and shape.intermediate_size and shape.heads and shape.head_dim):
-        return {}
+        return ""
     alike = {"k_proj": "k_proj and v_proj", "gate_proj": "gate_proj and up_proj"}
-    return {
-        alike.get(layer.name, layer.name): (layer.into, layer.out)
+    return ", ".join(
+        f"{alike.get(layer.name, layer.name)} ({layer.into:,} by {layer.out:,})"
         for layer in linear_layers(shape)
-        if layer.name not in ("v_proj", "up_proj") and not fits_four_bits(layer.out, layer.into)
-    }
+        if layer.name not in ("v_proj", "up_proj") and not fits(layer.out, layer.into)
+    )
 
 
 def quantize_refusal(facts: ModelFacts, base: ModelFacts | None = None) -> str:

@@ -14,7 +14,7 @@ from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError
 from desktop_app.memory_plan.job_plan import Known
-from desktop_app.ui.forms.quantize_form import quantize_refusal
+from desktop_app.ui.forms.quantize_form import method_refusals, quantize_refusal
 from desktop_app.ui.start_job import start_job, when_it_starts
 from desktop_app.ui.summary import model_line
 from desktop_app.ui.widgets.banner import BannerPlace
@@ -34,6 +34,8 @@ from desktop_app.ui.work_time import span_text
 _FOLLOW_S = 0.25
 _RUNS = 50
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_YOUR_TEXT = "a text file, of the kind that it will read"
+_OUR_TEXT = "ours, about 3,000 tokens; better a text file of the kind that it will read"
 _WORDS = {"auto": "Automatic", "cpu": "Processor", "cuda": "GPU"}
 
 
@@ -80,14 +82,17 @@ class _QuantizeTab:
                     self.method_note = ui.label().classes("t-small c-3")
                 with ui.row().classes("w-full no-wrap"):
                     self.controls.several("further_methods", {name: how.title for name, how in METHODS.items()})
+                with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-end") as self.gptq:
+                    self.controls.choice("bits", {})
+                    self.controls.choice("group_size", {-1: "The whole row"})
+                    with ui.row().classes("col-span-2"):
+                        self.controls.switch("act_order")
                 with ui.row() as self.double:
                     self.controls.switch("double_quantization")
-                with ui.column().classes("gap-2 w-full") as self.weighing:
+                with ui.row() as self.weighing:
                     self.controls.switch("importance_matrix")
-                    with ui.row().classes("w-full no-wrap") as self.text:
-                        self.controls.typed(
-                            "calibration_data", placeholder="a text file, of the kind that it will read"
-                        )
+                with ui.row().classes("w-full no-wrap") as self.text:
+                    self.text_field = self.controls.typed("calibration_data")
                 self.controls.switch("measure_result")
             ui.label("with").classes("t-lead c-2 text-right pt-[25px]")
             with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-start"):
@@ -129,7 +134,9 @@ class _QuantizeTab:
         self.blocks.set_visibility(form.is_four_bit_block)
         self.embeddings.set_visibility(form.has_gguf)
         self.weighing.set_visibility(form.weighs_errors)
-        self.text.set_visibility(bool(form.values["importance_matrix"]))
+        self.gptq.set_visibility(form.has_gptq)
+        self.text_field.props["placeholder"] = _OUR_TEXT if form.has_gptq else _YOUR_TEXT
+        self.text.set_visibility(form.has_gptq or (form.weighs_errors and bool(form.values["importance_matrix"])))
         self._show_formats()
         missing = form.missing()
         is_possible = form.weights is not None and not form.missing_choice()
@@ -152,8 +159,7 @@ class _QuantizeTab:
             str(name): how.title + (f" · {size_text(sizes[name])}" if sizes else "") for name, how in METHODS.items()
         }
         titles = {str(name): title for name, (title, _) in NOT_OFFERED.items()}
-        reasons = {str(name): reason for name, (_, reason) in NOT_OFFERED.items()}
-        self.controls.refuse("method", reasons, words | titles)
+        self.controls.refuse("method", method_refusals(), words | titles)
 
     def _show_level(self) -> None:
         self.advanced.set_visibility(self.level.value == "Advanced")

@@ -34,7 +34,7 @@ class FormControls:
         self._keep(name, control)
         return control
 
-    def choice(self, name: str, words: Mapping[str, str], only_those: bool = False) -> ui.select:
+    def choice(self, name: str, words: Mapping[Any, str], only_those: bool = False) -> ui.select:
         """Draw a list to choose from; `words` says each value to a person, `only_those`: in their order, no others."""
         with self._labelled(name):
             choices = self.form.fields[name].choices

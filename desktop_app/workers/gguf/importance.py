@@ -13,17 +13,14 @@ from accelerate import init_empty_weights
 from transformers import AutoModelForCausalLM
 
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.errors import DataError, SpecError
-from desktop_app.training_data.examples import read_examples
-from desktop_app.training_data.tokenization import Tokenization
+from desktop_app.errors import SpecError
+from desktop_app.workers.calibration import calibration_rows
 from desktop_app.workers.reporter import Reporter
 from desktop_app.workers.tensor_source import TensorSource
-from desktop_app.workers.token_rows import tokenized
 
 from .tensor_plan import plain_name
 
-_SEQUENCE_TOKENS = 512
-_MOST_SEQUENCES = 32
+_MOST_ROWS = 32
 _SEQUENCES_AT_ONCE = 8
 # A column that this text never used may be used by the next one: it keeps a ten-thousandth of the mean.
 _LEAST_SHARE = 1e-4
@@ -58,17 +55,7 @@ def _sequences(spec: QuantizeSpec, source: Path, reporter: Reporter) -> torch.Te
             "Name a text file of the kind that the model will read; twenty pages are plenty.",
             "calibration_data",
         )
-    reporter.stage("Reading the text")
-    examples = read_examples(Path(spec.calibration_data))
-    found = tokenized(examples, Tokenization(source), _SEQUENCE_TOKENS * _MOST_SEQUENCES, look=reporter.heed_cancel)
-    ids = torch.from_numpy(found.rows.ids.astype("int64"))[: _SEQUENCE_TOKENS * _MOST_SEQUENCES]
-    length = min(_SEQUENCE_TOKENS, len(ids))
-    if length < 32:
-        raise DataError(
-            f"{spec.calibration_data} holds {len(ids)} tokens; an importance matrix needs 32 and wants thousands.",
-            "Name a longer text.",
-        )
-    return ids[: len(ids) // length * length].view(-1, length)
+    return calibration_rows(Path(spec.calibration_data), source, _MOST_ROWS, "an importance matrix", reporter)
 
 
 class _LayerByLayer:

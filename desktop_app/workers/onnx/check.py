@@ -1,6 +1,5 @@
 """Compare a quantized ONNX graph with its original: weights from file to file, and what it computes in onnxruntime."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from desktop_app.workers.kept_layers import linear_shapes
 from desktop_app.workers.loading import skeleton
 from desktop_app.workers.quantized import Check, Checked
 from desktop_app.workers.quantized_check import spoiled
+from desktop_app.workers.reference import Reference, mean_divergence
 from desktop_app.workers.reporter import Reporter
 from desktop_app.workers.tensor_source import TensorSource
 
@@ -21,20 +21,6 @@ from .session import GRAPH, OnnxModel
 ERROR_BOUND = 0.1  # of a layer, as for the other 8-bit formats with one bit less; another layer's weights give 1.4
 DIVERGENCE_BOUND = 1.0  # nats a token; a graph with layers exchanged is far beyond
 TOKENS = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """A text as tokens, (1, tokens), and the original's log probabilities after each of them, (tokens, vocabulary)."""
-
-    ids: torch.Tensor
-    logs: torch.Tensor
-
-
-def mean_divergence(reference: Reference, model: Any) -> float:
-    """Return the mean KL divergence in nats of the original from a model; not a number where its logits are not."""
-    own = model(input_ids=reference.ids).logits[0].float().log_softmax(-1)
-    return float((reference.logs.exp() * (reference.logs - own)).sum(-1).clamp(min=0).mean())
 
 
 def check_copy(source: Path, kept: list[str], reference: Reference, dtype: torch.dtype, reporter: Reporter) -> Check:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from desktop_app import paths
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.domain.quantize_spec import QuantizeSpec
@@ -21,14 +20,14 @@ from desktop_app.workers import loading
 from desktop_app.workers.foreign_errors import foreign_errors_in_words
 from desktop_app.workers.kept_layers import asked_to_keep, unquantized_modules
 from desktop_app.workers.quantized import Check
+from desktop_app.workers.reference import Reference, mean_divergence, reference_of
 from desktop_app.workers.reporter import Reporter
 
-from .check import Reference, check_copy, mean_divergence
+from .check import check_copy
 from .graph import name_weights, save_in_16_bits
 from .session import GRAPH, INPUTS, OnnxModel
 
 _WORK = ".export"
-_TEXT_TOKENS = 128
 # The exported graph computes in fp32 what PyTorch does; more than rounding differs if a mask or a length is frozen.
 _EXPORT_BOUND = 1e-3
 
@@ -62,7 +61,7 @@ def _written(
     reporter.stage("Loading the model")
     model = loading.load_model(source, torch.device("cpu"), torch.float32, progress=_heeding(reporter))
     kept, _ = unquantized_modules(model, method, asked_to_keep(model, spec))
-    reference = _reference(spec, source, model)
+    reference = reference_of(spec, source, model)
     reporter.heed()
     reporter.stage("Exporting the graph")
     linear = _export(model, work / GRAPH)
@@ -151,21 +150,6 @@ def _check_export(file: Path, reference: Reference) -> None:
             f"The exported graph does not compute what the model does: its mean KL divergence is {found:.3g}.",
             "Choose another format for this model, and report it.",
         )
-
-
-def _reference(spec: QuantizeSpec, source: Path, model: Any) -> Reference:
-    """Let the original read the beginning of the text that is named, or ours."""
-    text = Path(spec.calibration_data or paths.calibration_text()).read_text(encoding="utf-8", errors="replace")
-    config = model.config.get_text_config()
-    most = min(_TEXT_TOKENS, int(getattr(config, "max_position_embeddings", _TEXT_TOKENS)))
-    try:
-        tokens = loading.load_tokenizer(source)(text[: 20 * most], truncation=True, max_length=most)["input_ids"]
-    except ModelError:  # none there, or none that suits: any tokens tell two graphs apart
-        tokens = list(range(most))
-    ids = torch.tensor([tokens]) % config.vocab_size  # (1, tokens)
-    with torch.no_grad():
-        logs = model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
-    return Reference(ids=ids, logs=logs)
 
 
 def _heeding(reporter: Reporter) -> Any:

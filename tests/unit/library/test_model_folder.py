@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from desktop_app.errors import ModelError
+from desktop_app.extras import GPTQ
 from desktop_app.library.model_folder import check_model_folder, listed_facts, model_facts
 from tests.fakes.model_files import (
     LLAMA,
@@ -117,7 +118,7 @@ def _gptq(name: str, rows: int, columns: int) -> dict[str, Any]:
         ),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, _nf4, "NF4", True),
         ({"quant_method": "bitsandbytes", "load_in_8bit": True}, _int8, "LLM.int8", True),
-        ({"quant_method": "gptq", "bits": 4, "group_size": 64}, _gptq, "GPTQ 4 bit", False),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 64}, _gptq, "GPTQ 4 bit", GPTQ.is_here),
         ({"quant_method": "awq", "bits": 4, "group_size": 64}, _gptq, "AWQ 4 bit", False),
     ],
 )

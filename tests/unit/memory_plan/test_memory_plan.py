@@ -201,3 +201,39 @@ def test_what_is_streamed_needs_the_same_for_every_size() -> None:
     small, large = (memory_plan(spec, _facts(shape), _sample(8e9)) for shape in shapes)
     assert small.needed_bytes == large.needed_bytes < 700_000_000
     assert small.disk_bytes < large.disk_bytes
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_what_runs_on_the_processor_is_planned_there_although_there_is_a_gpu() -> None:
+    sample = _sample(100e9, 24e9)
+    onnx = memory_plan(QuantizeSpec(model="m", method="onnx_int8"), _facts(SMALL), sample)
+    assert (onnx.where, onnx.ram) == ("ram", None)
+    assert onnx.needed_bytes > 17 * dense_parameters(SMALL)
+    both = memory_plan(QuantizeSpec(model="m", method="nf4", further_methods=("onnx_int8",)), _facts(SMALL), sample)
+    assert both.where == "gpu" and both.ram is not None
+    assert both.ram.needed_bytes > 17 * dense_parameters(SMALL)
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_gptq_keeps_the_model_in_ram_and_a_block_where_it_computes() -> None:
+    spec = QuantizeSpec(model="m", method="gptq")
+    on_gpu = memory_plan(spec, _facts(LLAMA_8B), _sample(100e9, 24e9))
+    assert on_gpu.where == "gpu" and on_gpu.ram is not None
+    assert on_gpu.needed_bytes < 16e9 < on_gpu.ram.needed_bytes
+    on_cpu = memory_plan(spec.model_copy(update={"device": "cpu"}), _facts(LLAMA_8B), _sample(100e9, 24e9))
+    assert on_cpu.where == "ram" and on_cpu.needed_bytes > 16e9
+
+
+def test_gptqs_time_is_told_with_an_interval_and_grows_with_model_and_text() -> None:
+    def seconds(shape: ModelShape, **more: object) -> float:
+        spec = QuantizeSpec(model="m", method="gptq", device="cpu", threads=1).model_copy(update=more)
+        time = job_plan(spec, _facts(shape), Known(sample=_sample(64e9))).time
+        assert time is not None and time.least_s < time.seconds < time.most_s
+        return time.seconds
+
+    assert seconds(SMALL) < seconds(SMALL, calibration_data="/texts/mine.txt") < seconds(LLAMA_8B)
+    assert seconds(LLAMA_8B) > 3600, "hours on a processor: said before the start"
+    nf4 = QuantizeSpec(model="m", device="cpu")
+    assert job_plan(nf4, _facts(SMALL), Known(sample=_sample(64e9))).time is None
+    odd = QuantizeSpec(model="m", method="gptq", group_size=1024, device="cpu")
+    assert job_plan(odd, _facts(WIDE), Known(sample=_sample(64e9))).time is None

@@ -7,6 +7,7 @@ import pytest
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.errors import SpecError
+from desktop_app.extras import missing_extra
 from desktop_app.ui.forms.quantize_form import QuantizeForm
 
 
@@ -80,3 +81,19 @@ def test_weighing_errors_needs_a_text_where_the_format_heeds_it() -> None:
     assert not form.weighs_errors
     assert form.missing() == ""
     assert "tokenizer" in form.kept_sentence()
+
+
+def test_gptq_keeps_all_blocks_alike_and_names_what_it_needs() -> None:
+    form = filled()
+    form.values |= {"method": "gptq", "keep_first_layers": "1"}
+    needed = missing_extra("gptq")
+    alike = "GPTQ treats all layers alike: keep no first or last layers, or choose another format."
+    assert form.missing() == (f"GPTQ {needed}." if needed else alike)
+    with pytest.raises(SpecError, match="treats all layers alike"):
+        form.to_spec()
+    form.values |= {"keep_first_layers": "0", "bits": 8, "group_size": -1}
+    spec = form.to_spec()
+    assert (spec.bits, spec.group_size, spec.act_order) == (8, -1, False)
+    again = QuantizeForm()
+    again.from_spec(spec)
+    assert again.to_spec() == spec
