@@ -2,6 +2,13 @@
 
 from .value import Value
 
+_FEW_BYTES = 2 * 10**9  # less than a checkpoint of a small model, or a model of a billion parameters
+
+
+def is_almost_full(free_bytes: int) -> bool:
+    """Whether a disk has so little left that the next job may find no room."""
+    return free_bytes < _FEW_BYTES
+
 
 class JobUse(Value):
     """What one job holds, in bytes. `state` is '' while it has not ended; `half` is a result that was not finished."""

@@ -42,7 +42,7 @@ _LIBRARY_NOT_FOUND = 12
 # Bits of nvmlDeviceGetCurrentClocksEventReasons that mean a loss; idle clocks and settings of the user are none.
 _SLOWED_BY = {
     0x4: "its power limit",
-    0x8: "a hardware slowdown: heat or power",
+    0x8: "its hardware (heat or power)",
     0x20: "its temperature",
     0x40: "its temperature (set by the hardware)",
     0x80: "the power supply (set by the hardware)",

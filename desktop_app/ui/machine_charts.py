@@ -50,7 +50,8 @@ def traces(samples: Sequence[MachineSample]) -> list[Trace]:
         load = "–" if gpu.load is None else f"{gpu.load:.0f} %"
         heat = "" if gpu.temperature is None else f", {gpu.temperature:.0f} °C"
         power = "" if gpu.power is None else f", {gpu.power:.0f} W"
-        found.append(Trace("GPU", load, [(at, own.load or 0.0) for at, own in past], f"{gpu.name}{heat}{power}"))
+        loads = [(at, own.load) for at, own in past if own.load is not None]
+        found.append(Trace("GPU", load, loads, f"{gpu.name}{heat}{power}"))
         memory = [(at, 100 * own.memory_used / (own.memory_total or 1)) for at, own in past]
         found.append(Trace("GPU memory", share_text(gpu.memory_used, gpu.memory_total), memory, gpu.name))
     found.append(Trace("CPU", f"{last.cpu:.0f} %", [(sample.time, sample.cpu) for sample in samples]))
@@ -64,9 +65,10 @@ def traces(samples: Sequence[MachineSample]) -> list[Trace]:
 
 
 class MachineCharts:
-    """A box with up to five charts; without a GPU its rows say why."""
+    """A box with up to five charts; without a GPU it says why, unless `is_told` beside it."""
 
-    def __init__(self, classes: str = "") -> None:
+    def __init__(self, classes: str = "", is_told: bool = False) -> None:
+        self._is_told = is_told
         self._rows: dict[str, tuple[ui.column, ui.label, ui.tooltip, ui.echart]] = {}
         self._shown: tuple[object, ...] = ()
         self._narrow = classes
@@ -107,7 +109,7 @@ class MachineCharts:
         has_gpu = not samples or bool(samples[-1].gpus)
         self._no_gpu.set_text(problem or ("" if has_gpu else "No NVIDIA GPU in this computer."))
         self._no_gpu_whole.set_text(self._no_gpu.text)
-        self._no_gpu.set_visibility(bool(self._no_gpu.text))
+        self._no_gpu.set_visibility(bool(self._no_gpu.text) and not self._is_told)
         found = {trace.name: trace for trace in traces(samples)}
         for name, (row, now, about, chart) in self._rows.items():
             trace = found.get(name)

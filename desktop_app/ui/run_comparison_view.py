@@ -25,7 +25,7 @@ from .widgets.button import button
 from .widgets.hint import hint
 from .widgets.page import TitleBar, page_body
 from .window_state import WindowState
-from .wording import when_text
+from .wording import list_text, when_text
 
 MOST_RUNS = 8  # one colour each
 _INTERVAL_S = 2.0
@@ -76,7 +76,7 @@ class RunComparisonView:
         with page_body(is_wide=True):
             ground = differing_ground(self._jobs)
             if ground:
-                names = " and ".join(label(name).lower() for name in ground)
+                names = list_text([label(name).lower() for name in ground])
                 ui.label(f"These runs differ in {names}: their losses say little about which one is better.").classes(
                     "c-warn"
                 )

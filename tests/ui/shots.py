@@ -1,9 +1,10 @@
 """Take pictures of all tabs to judge them by eye; not a test. Needs playwright's package and a Chromium.
 
-    python tests/ui/shots.py FOLDER [--only TEXT] [--variant empty|no-gpu] [--click NAME ...]
+    python tests/ui/shots.py FOLDER [--only TEXT] [--variant NAME ...] [--click NAME ...]
 
 A picture is called TAB_SIZE_THEME.png. `--only history` takes those whose name contains the text; `--click Delete`
-presses the button (or row) of that name before the picture. What the browser's console complains about is printed.
+presses the button (or row) of that name before the picture; variants are those of `filled_window.py`. What the
+browser's console complains about is printed.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from desktop_app.job_folder import JobFolder, Outcome, create_job_folder
 from desktop_app.jobs.free_space import free_job, free_orphan
 from desktop_app.paths import jobs_dir, models_dir
 from desktop_app.ui.window_state import WindowState
+from tests.fakes.fake_service import FakeService
 from tests.ui.patience import until
 from tests.ui.tab_bench import open_tab, sees
 
@@ -100,3 +101,11 @@ async def test_what_a_dead_job_left_can_be_deleted_or_gone_on_with(
     await user.should_not_see(marker=f"delete-{second.id}", retries=20)
     user.find(marker=f"resume-{first.id}").click()
     await until(lambda: state.tab == "jobs" and not first.has_outcome)
+
+
+async def test_a_disk_that_is_almost_full_says_so_and_what_can_go(user: User, state: WindowState) -> None:
+    kept = {"id": "a", "name": "a", "kind": "finetune", "state": "succeeded", "checkpoints": 9_000_000_000}
+    state.reader = FakeService(disk_use=lambda models: {"free": 310_000_000, "jobs": [kept], "places": []})
+    await open_tab(user, state, "disk")
+    await sees(user, "This disk is almost full: 310 MB free.")
+    await sees(user, "9.0 GB of checkpoints can go without loss.")

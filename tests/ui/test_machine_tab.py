@@ -43,6 +43,9 @@ async def test_a_gpu_that_disappears_is_told_and_its_box_goes(user: User, machin
     sense(machine, gpus=[], gpu_problem="The GPU has disappeared; there was one before. Restart the computer.")
     await sees(user, "The GPU has disappeared")
     await user.should_not_see("python (41022)")
+    sense(machine, gpus=[], battery={"charge": 7.0, "is_plugged": False, "left_s": 540})
+    await sees(user, "No NVIDIA GPU in this computer; jobs use the processor.")
+    await sees(user, "on battery, 9 min left: plug it in")
     sense(machine)
     await sees(user, "python (41022)")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nicegui import run, ui
 
-from desktop_app.domain.disk_use import DiskUse, JobUse
+from desktop_app.domain.disk_use import DiskUse, JobUse, is_almost_full
 from desktop_app.domain.job import KINDS_THAT_GO_ON
 from desktop_app.errors import AppError
 from desktop_app.jobs import submit
@@ -102,6 +102,8 @@ class _DiskTab:
 
     def _draw(self, use: DiskUse) -> None:
         _draw_bar(shares(use))
+        if is_almost_full(use.free):
+            _draw_full(use)
         self._draw_spare(use)
         self._draw_half_done(use)
         _heading("All of it, the largest first")
@@ -149,7 +151,7 @@ class _DiskTab:
     def _row(self, name: str, about: str, size: int) -> ui.row:
         with ui.row().classes("w-full h-[38px] gap-4 items-center no-wrap rule-b"):
             hint(ui.label(name).classes("truncate min-w-0 grow"), name)
-            ui.label(about).classes("c-2 truncate min-w-0 max-w-[45%]")
+            hint(ui.label(about).classes("c-2 truncate min-w-0 w-[36%] shrink-0"), about)
             ui.label(size_text(size)).classes("whitespace-nowrap w-[80px] shrink-0 text-right")
             return ui.row().classes("gap-2 no-wrap shrink-0 w-[164px] justify-end")
 
@@ -191,6 +193,15 @@ class _DiskTab:
 def _left(job: JobUse) -> str:
     parts = ["its checkpoints"] * bool(job.checkpoints) + ["a half-written result"] * bool(job.half)
     return " and ".join(parts)
+
+
+def _draw_full(use: DiskUse) -> None:
+    spare = sum(job.checkpoints for job in use.spare)
+    way = f"{size_text(spare)} of checkpoints can go without loss" if spare else "free some space, or use another disk"
+    with ui.row().classes("items-start gap-2 no-wrap w-full").mark("almost-full"):
+        ui.icon("o_warning_amber").classes("text-[16px] mt-0.5 c-warn").props("aria-hidden=true")
+        text = f"This disk is almost full: {size_text(use.free)} free. A job that finds no room pauses; {way}."
+        ui.label(text).classes("min-w-0 break-words")
 
 
 def _draw_bar(parts: list[Share]) -> None:

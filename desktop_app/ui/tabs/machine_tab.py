@@ -7,6 +7,7 @@ driver nor a network drive that hangs can hold the window up.
 from nicegui import run, ui
 
 from desktop_app.doctor import doctor, report_text
+from desktop_app.domain.disk_use import is_almost_full
 from desktop_app.domain.machine import Ability, Gpu, Machine, MachineSample, Volume
 from desktop_app.errors import AppError
 from desktop_app.ui.machine_charts import MachineCharts
@@ -17,10 +18,12 @@ from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar, page_body
 from desktop_app.ui.window_state import WindowState
-from desktop_app.ui.wording import duration_text, memory_text, share_text, size_text
+from desktop_app.ui.wording import duration_text, list_text, memory_text, share_text, size_text
 
 _TIMEOUT_S = 10.0
 _MOST_PROCESSES = 6
+_NO_GPU = "No NVIDIA GPU in this computer; jobs use the processor."
+_LOW_CHARGE = 15.0
 _COPIED = "Copied a report of this computer. It names no path, no user and no other program."
 
 
@@ -41,12 +44,13 @@ class _MachineTab:
             self.problem = BannerPlace()
             self.gpu_problem = ui.row().classes("items-start gap-2 no-wrap w-full")
             with self.gpu_problem:
-                ui.icon("o_warning_amber").classes("text-[16px] mt-0.5 c-warn").props("aria-hidden=true")
+                self.gpu_problem_icon = ui.icon("o_warning_amber").classes("text-[16px] mt-0.5")
+                self.gpu_problem_icon.props("aria-hidden=true")
                 self.gpu_problem_text = ui.label().classes("min-w-0 break-words")
             self.gpu_place = ui.column().classes("w-full gap-4")
             with figure_row():
                 self.cpu, self.ram, self.battery = Figure("Processor"), Figure("RAM"), Figure("Battery")
-            self.charts = MachineCharts("w-full")
+            self.charts = MachineCharts("w-full", is_told=True)
             self.charts.set_wide(True)
             self.lasting = ui.column().classes("w-full gap-4 no-wrap")
         self._show_sample()
@@ -81,8 +85,7 @@ class _MachineTab:
             return
         sample = self.state.machine[-1]
         self.charts.show_now(list(self.state.machine))
-        self.gpu_problem_text.set_text(sample.gpu_problem)
-        self.gpu_problem.set_visibility(bool(sample.gpu_problem))
+        self._show_problem(sample)
         for gpu in sample.gpus:
             if gpu.index not in self.gpus:
                 with self.gpu_place:
@@ -91,7 +94,16 @@ class _MachineTab:
         shown = {gpu.index for gpu in sample.gpus}
         for index, box in self.gpus.items():
             box.box.set_visibility(index in shown)
+        self.gpu_place.set_visibility(bool(shown))
         self._show_figures(sample)
+
+    def _show_problem(self, sample: MachineSample) -> None:
+        said = sample.gpu_problem or ("" if sample.gpus else _NO_GPU)
+        self.gpu_problem_text.set_text(said)
+        self.gpu_problem.set_visibility(bool(said))
+        is_bad = bool(sample.gpu_problem)
+        self.gpu_problem_icon.set_name("o_warning_amber" if is_bad else "o_info")
+        self.gpu_problem_icon.classes(add="c-warn" if is_bad else "c-3", remove="c-3" if is_bad else "c-warn")
 
     def _show_figures(self, sample: MachineSample) -> None:
         cores = "" if self.machine is None else f"{self.machine.processor}, {self.machine.cores} cores"
@@ -102,7 +114,9 @@ class _MachineTab:
         self.battery.column.set_visibility(battery is not None)
         if battery is not None:
             left = f", {duration_text(battery.left_s)} left" if battery.left_s else ""
-            self.battery.show(f"{battery.charge:.0f} %", "plugged in" if battery.is_plugged else f"on battery{left}")
+            is_low = not battery.is_plugged and battery.charge <= _LOW_CHARGE
+            source = "plugged in" if battery.is_plugged else f"on battery{left}"
+            self.battery.show(f"{battery.charge:.0f} %", f"{source}: plug it in" if is_low else source, is_bad=is_low)
 
     async def _copy_report(self) -> None:
         if self.machine is None or not self.state.machine:
@@ -130,6 +144,7 @@ class _GpuBox:
                 ui.icon("o_speed").classes("text-[16px] mt-0.5 c-warn").props("aria-hidden=true")
                 self.slow_text = ui.label()
             self.programs = ui.column().classes("w-full gap-0")
+            self.programs.set_visibility(False)
 
     def show(self, gpu: Gpu) -> None:
         """Show a newer look at it."""
@@ -140,7 +155,7 @@ class _GpuBox:
         self.power.show("–" if gpu.power is None else f"{gpu.power:.0f} W", limit)
         self.bar.set_value(gpu.memory_used / gpu.memory_total if gpu.memory_total else 0)
         self.slow.set_visibility(bool(gpu.slowed_by))
-        self.slow_text.set_text(f"Slowed by {' and '.join(gpu.slowed_by)}.")
+        self.slow_text.set_text(f"Slowed by {list_text(gpu.slowed_by)}.")
         largest = [(one.name or "a program that cannot be seen from here", one) for one in gpu.processes]
         holders = tuple(
             (f"{name} ({one.pid})", "not told" if one.memory is None else memory_text(one.memory))
@@ -152,9 +167,9 @@ class _GpuBox:
 
     def _show_holders(self, more: int) -> None:
         self.programs.clear()
+        self.programs.set_visibility(bool(self.holders))
         with self.programs:
-            if self.holders:
-                ui.label("Who holds its memory").classes("t-small c-3 pb-1")
+            ui.label("Who holds its memory").classes("t-small c-3 pb-1")
             for name, amount in self.holders:
                 with ui.row().classes("w-full justify-between gap-4 no-wrap h-[24px] items-center"):
                     ui.label(name).classes("truncate min-w-0")
@@ -171,8 +186,10 @@ def _draw_volumes(volumes: tuple[Volume, ...]) -> None:
                 hint(ui.label(volume.place).classes("t-mono truncate w-[30%] shrink-0"), volume.place)
                 bar = ui.linear_progress(1 - volume.free / volume.total, show_value=False, size="6px").classes("grow")
                 bar.props(f'aria-label="{size_text(volume.total - volume.free)} used"')
+                is_full = is_almost_full(volume.free)
                 text = f"{size_text(volume.free)} free of {size_text(volume.total)}"
-                ui.label(text).classes("c-2 whitespace-nowrap w-[170px] shrink-0 text-right")
+                said = ui.label(f"Almost full: {text}" if is_full else text)
+                said.classes("whitespace-nowrap w-[230px] shrink-0 text-right " + ("c-bad" if is_full else "c-2"))
 
 
 def _draw_abilities(abilities: tuple[Ability, ...]) -> None:

@@ -13,10 +13,11 @@ class Figure:
                 self._value = ui.label(value).classes("t-lead whitespace-nowrap")
                 self._note = ui.label(note).classes("t-small c-3 whitespace-nowrap")
 
-    def show(self, value: str, note: str = "") -> None:
-        """Show another value."""
+    def show(self, value: str, note: str = "", is_bad: bool = False) -> None:
+        """Show another value; `is_bad`: the note asks for something to be done."""
         self._value.text = value
         self._note.text = note
+        self._note.classes(add="c-warn" if is_bad else "c-3", remove="c-3" if is_bad else "c-warn")
 
 
 def figure_row() -> ui.row:
