@@ -120,5 +120,7 @@ async def _in_words(error: RequestValidationError, request: Request) -> AppError
 
 def _first(error: RequestValidationError) -> SpecError:
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return SpecError("The request body is not JSON.", "Send one JSON object; see /api/docs.")
     field = str(first["loc"][-1])
     return SpecError(f"{field}: {first['msg']}.", "See /api/docs.", field)

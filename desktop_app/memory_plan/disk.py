@@ -73,7 +73,7 @@ def disk_parts(spec: AnySpec, facts: ModelFacts) -> tuple[DiskPart, ...]:
             return (DiskPart(name="Temporary copy", bytes=scores, formula=words, place="job", stays=False),)
         case BundleSpec() | OpenBundleSpec():
             return (DiskPart(name="Bundle", bytes=facts.size_bytes, formula="what goes along, each file once"),)
-        case DownloadSpec():
+        case DownloadSpec() if facts.size_bytes:
             words = "the chosen files, each written where it stays"
             return (DiskPart(name="Model", bytes=facts.size_bytes, formula=words),)
         case ConvertSpec() | BringInSpec():

@@ -12,10 +12,11 @@ from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import AnySpec
-from desktop_app.errors import AppError
+from desktop_app.errors import AppError, SpecError
 from desktop_app.hardware.disk import folder_bytes
 from desktop_app.job_folder import JobFolder
 from desktop_app.library.bundle import BundleReader
+from desktop_app.library.model_files import list_model_files
 from desktop_app.library.model_folder import listed_facts
 
 _DATA_FIELDS = ("data", "more_data", "evaluation_data", "calibration_data", "overlay")
@@ -27,7 +28,7 @@ def work_bytes(spec: AnySpec, facts: ModelFacts | None = None) -> int:
     `facts` are those of its model, where they are known already.
 
     Raises:
-        AppError: the bundle it opens cannot be read.
+        AppError: the bundle, or what is to be packed, cannot be read.
     """
     match spec:
         case FinetuneSpec() | EvaluateSpec() | DownloadSpec():
@@ -50,10 +51,12 @@ def facts_of_size(subject: str, size_bytes: int) -> ModelFacts:
 
 def _bundle_bytes(spec: BundleSpec) -> int:
     """The model, and what stands in the job's folder and its settings; the tokenizer alone is a trifle."""
-    size = folder_bytes(Path(spec.model)) if "model" in spec.parts else 0
+    size = list_model_files(Path(spec.model)).total_bytes if "model" in spec.parts else 0
     if not spec.job:
         return size
     run = JobFolder(paths.jobs_dir() / spec.job)
+    if Path(spec.job).name != spec.job or not run.spec_file.is_file():
+        raise SpecError(f"job: there is no job {spec.job!r}.", "The command 'jobs' lists all of them.", "job")
     if "checkpoint" in spec.parts:
         size += folder_bytes(run.checkpoints_dir)
     if "result" in spec.parts and (result := run.read_result()) is not None:

@@ -156,6 +156,10 @@ def test_models_data_and_plans(script: Script, bench: Bench) -> None:
     assert status == 200 and plan["needed_bytes"] > 0 and plan["sentence"]
     status, problem = script.call("POST", "/plans", {**bench.spec(), "rnak": 3})
     assert status == 422 and "rnak" in problem["message"] and "rank" in problem["hint"]
+    connection = http.client.HTTPConnection(script.url.netloc, timeout=30)
+    connection.request("PUT", f"{script.url.path}/jobs/none/note", "no json", script.headers)
+    assert json.loads(connection.getresponse().read())["message"] == "The request body is not JSON."
+    connection.close()
 
 
 def test_a_result_is_downloaded_as_a_zip_and_a_job_deleted(script: Script, bench: Bench) -> None:

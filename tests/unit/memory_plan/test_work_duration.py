@@ -81,5 +81,9 @@ def test_the_bytes_are_those_of_what_is_read_or_packed(tmp_path: Path) -> None:
     assert work_bytes(parse_spec(bundle | {"parts": ["model"]})) == whole
     assert work_bytes(parse_spec(bundle | {"parts": ["checkpoint"]})) == 5000
     assert work_bytes(parse_spec(bundle)) == whole + 5000 + (tmp_path / "rows.jsonl").stat().st_size
+    with pytest.raises(AppError, match="there is no job"):
+        work_bytes(parse_spec(bundle | {"job": "../a"}))
+    with pytest.raises(AppError, match="cannot be read"):
+        work_bytes(parse_spec({"kind": "bundle", "model": str(tmp_path / "none"), "parts": ["model"]}))
     with pytest.raises(AppError, match="is no bundle"):
         work_bytes(parse_spec({"kind": "open_bundle", "bundle": str(tmp_path)}))
