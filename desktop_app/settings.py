@@ -92,6 +92,7 @@ class Settings:
     look_in_caches = _Preference[bool](True, _flag)
     data_files = _Preference[list[str]]([], _texts)
     chat_answers_file = _Preference[str]("", _text)
+    chat_by_llama_cpp = _Preference[bool](True, _flag)
     chat_pairs_file = _Preference[str]("", _text)
     output_folder = _Preference[str]("", _text)
     offline = _Preference[bool](True, _flag)

@@ -7,6 +7,9 @@ from pydantic import Field
 
 from .value import Value
 
+Engine = Literal["transformers", "llama.cpp"]
+TRANSFORMERS: Engine = "transformers"
+LLAMA_CPP: Engine = "llama.cpp"
 Finish = Literal["end", "length", "stop_text", "stopped"]
 LARGEST_SEED = 2**31 - 1
 
@@ -69,7 +72,8 @@ class Answered(Value):
 class LoadedModel(Value):
     """The model that the chat's process holds. `memory_bytes`: of its weights, on the device they lie on.
 
-    `base` is the folder whose weights they are, `has_own_template` whether it answers in a template of its own.
+    `engine` computes it; `base` is the folder whose weights they are, `has_own_template` whether it answers in a
+    template of its own.
     """
 
     model: str
@@ -80,5 +84,6 @@ class LoadedModel(Value):
     quantization: str = ""
     memory_bytes: int = 0
     context_length: int = 0
+    engine: Engine = TRANSFORMERS
     has_own_template: bool = True
     load_s: float = 0.0

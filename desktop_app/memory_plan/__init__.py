@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from desktop_app.domain.chat import TRANSFORMERS, Engine
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import MachineSample
@@ -141,9 +142,11 @@ def _unknown(facts: ModelFacts, main: Budget, sample: MachineSample, unused: str
     )
 
 
-def chat_plan(facts: ModelFacts, sample: MachineSample, adapter_bytes: int = 0) -> MemoryPlan:
-    """Plan what it takes to talk to a model with 2,000 tokens in its memory; GGUF is unpacked as it is loaded."""
-    if facts.kind == "gguf":
+def chat_plan(
+    facts: ModelFacts, sample: MachineSample, adapter_bytes: int = 0, engine: Engine = TRANSFORMERS
+) -> MemoryPlan:
+    """Plan what it takes to talk to a model with 2,000 tokens in its memory; transformers unpacks GGUF files."""
+    if facts.kind == "gguf" and engine == TRANSFORMERS:
         facts = facts.model_copy(update={"quantization": ""})
     grown = facts.model_copy(update={"size_bytes": facts.size_bytes + adapter_bytes})
     return memory_plan(EvaluateSpec(model=facts.path, max_length=8, max_new_tokens=2000), grown, sample)

@@ -45,7 +45,12 @@ class Offer:
 class Chat:
     """Speaks with the process; methods block and are called in threads, but for `stop` and the properties."""
 
-    def __init__(self, service: Service | None = None) -> None:
+    def __init__(self, service: Service | None = None, may_use_llama_cpp: Callable[[], bool] = lambda: True) -> None:
+        """Speak with a process that is started by the first question.
+
+        `may_use_llama_cpp`: whether that may compute GGUF files where it is installed; asked before each question.
+        """
+        self.may_use_llama_cpp = may_use_llama_cpp
         self._service = service or Service("chat", idle_s=IDLE_S)
         self._turn = threading.Lock()
         self._asked: Question | None = None
@@ -120,6 +125,7 @@ class Chat:
                     _SILENCE_S,
                     lambda said: self._hear(question, speaker, said),
                     speaker=speaker.model_dump(),
+                    llama_cpp=self.may_use_llama_cpp(),
                     **params,
                 )
             finally:

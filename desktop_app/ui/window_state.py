@@ -80,6 +80,7 @@ class WindowState:
         self.scan = ModelScan(self.models, self.reader)
         self.files = KnownData(settings, self.reader, inspect)
         self.chat = ChatSession(chat or Chat(), Conversations(chats_dir()), self._name_of)
+        self.chat.chat.may_use_llama_cpp = lambda: settings.chat_by_llama_cpp
         self.probe = ProbeRun(prober or Prober(), lambda: self.jobs, self.chat.chat.give_way)
         self.finetune_form = FinetuneForm()
         self.quantize_form = QuantizeForm()

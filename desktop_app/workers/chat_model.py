@@ -15,7 +15,17 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from desktop_app.domain.chat import Answered, LoadedModel, Sampling, Speaker
+from desktop_app import extras
+from desktop_app.domain.chat import (
+    LLAMA_CPP,
+    TRANSFORMERS,
+    Answered,
+    Engine,
+    Finish,
+    LoadedModel,
+    Sampling,
+    Speaker,
+)
 from desktop_app.domain.data_report import Turn
 from desktop_app.domain.job import name_by_job
 from desktop_app.domain.model_facts import ModelFacts
@@ -38,16 +48,20 @@ from .smoke_test import loaded_again
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The files that a speaker needs. `stamp` changes with the base's files; `adapter` is None for a whole model."""
+    """The files that a speaker needs, and what shall compute them.
+
+    `stamp` changes with the base's files; `adapter` is None for a whole model.
+    """
 
     facts: ModelFacts
     base: ModelFacts
     stamp: str
     adapter: ModelFacts | None
+    engine: Engine = TRANSFORMERS
 
 
-def wanted_model(speaker: Speaker) -> Wanted:
-    """Look at the files of a speaker, by their headers.
+def wanted_model(speaker: Speaker, may_use_llama_cpp: bool = True) -> Wanted:
+    """Look at the files of a speaker, by their headers. GGUF files go to llama.cpp if it is here and may be used.
 
     Raises:
         ModelError: they are damaged, unsafe or not there, or they score answers instead of writing them.
@@ -66,7 +80,24 @@ def wanted_model(speaker: Speaker) -> Wanted:
     spec = manifest.get("spec")
     if "SequenceClassification" in facts.architecture or (isinstance(spec, dict) and spec.get("objective") == "reward"):
         raise ModelError(f"{facts.name} scores answers and writes none.", "Choose a model that writes.")
-    return Wanted(facts=facts, base=base, stamp=model_stamp(Path(base.path)), adapter=adapter)
+    is_quick = facts.kind == "gguf" and may_use_llama_cpp and extras.LLAMA_CPP.is_here
+    engine = LLAMA_CPP if is_quick else TRANSFORMERS
+    return Wanted(facts=facts, base=base, stamp=model_stamp(Path(base.path)), adapter=adapter, engine=engine)
+
+
+def refuse_what_does_not_fit(wanted: Wanted) -> None:
+    """Look at the memory before a weight is read.
+
+    Raises:
+        MemoryShortage: it would not fit.
+    """
+    adapter_bytes = wanted.adapter.size_bytes if wanted.adapter else 0
+    plan = chat_plan(wanted.base, machine_sample(), adapter_bytes, wanted.engine)
+    if plan.verdict == "does_not_fit":
+        raise MemoryShortage(
+            f"{wanted.base.name} does not fit. {plan.sentence}",
+            "Quantize it, choose a smaller model, or close other programs.",
+        )
 
 
 class ChatModel:
@@ -79,13 +110,7 @@ class ChatModel:
             MemoryShortage: it would not fit.
             ModelError: it cannot be loaded.
         """
-        adapter_bytes = wanted.adapter.size_bytes if wanted.adapter else 0
-        plan = chat_plan(wanted.base, machine_sample(), adapter_bytes)
-        if plan.verdict == "does_not_fit":
-            raise MemoryShortage(
-                f"{wanted.base.name} does not fit. {plan.sentence}",
-                "Quantize it, choose a smaller model, or close other programs.",
-            )
+        refuse_what_does_not_fit(wanted)
         started = time.perf_counter()
         self.base, self.stamp = wanted.base, wanted.stamp
         self.device = chosen_device("auto")
@@ -98,7 +123,7 @@ class ChatModel:
 
     def holds(self, wanted: Wanted) -> bool:
         """Whether these are the weights that a speaker needs."""
-        return (self.base.path, self.stamp) == (wanted.base.path, wanted.stamp)
+        return (self.base.path, self.stamp, TRANSFORMERS) == (wanted.base.path, wanted.stamp, wanted.engine)
 
     def let_go(self) -> None:
         """Give the memory back."""
@@ -141,7 +166,7 @@ class ChatModel:
         sampling = sampling.seeded()
         words = self._words_of(model_facts(Path(speaker.model)))
         ids = words.prompt(turns)
-        room = self._room(len(ids), sampling.max_new_tokens)
+        room = answer_room(self.base, len(ids), sampling.max_new_tokens)
         stream = Stream(words.tokenizer, len(ids), sampling.stop, lambda piece: progress.stream(piece=piece))
         prompt = torch.tensor([ids], device=self.device)  # (1, tokens)
         torch.manual_seed(sampling.seed or 0)
@@ -158,27 +183,15 @@ class ChatModel:
             )
         new = out[0, len(ids) :].tolist()
         ended = bool(new) and new[-1] in {*_ids(self.model.generation_config.eos_token_id), *words.ends}
-        finish = (
-            "stop_text" if stream.has_stop_text else "end" if ended else "length" if len(new) >= room else "stopped"
-        )
         return Answered(
             text=stream.text,
-            finish=finish,
+            finish=finish_of(stream, ended, len(new) >= room),
             prompt_tokens=len(ids),
             tokens=len(new),
             first_token_s=max(0.0, stream.first_token - started) if new else 0.0,
             seconds=time.perf_counter() - started,
             seed=sampling.seed or 0,
         )
-
-    def _room(self, prompt_tokens: int, wanted: int) -> int:
-        limit = self.base.context_length
-        if limit and prompt_tokens >= limit:
-            raise DataError(
-                f"The conversation has {prompt_tokens:,} tokens; {self.base.name} reads at most {limit:,}.",
-                "Start a new conversation, or shorten an earlier message.",
-            )
-        return min(wanted, limit - prompt_tokens) if limit else wanted
 
     def _words_of(self, facts: ModelFacts) -> Words:
         key = _key(facts)
@@ -216,6 +229,26 @@ class ChatModel:
         else:
             with self.model.disable_adapter():
                 yield
+
+
+def answer_room(facts: ModelFacts, prompt_tokens: int, wanted: int) -> int:
+    """Return how many tokens an answer may have, at most as many as are wanted.
+
+    Raises:
+        DataError: the conversation alone is longer than the model reads.
+    """
+    limit = facts.context_length
+    if limit and prompt_tokens >= limit:
+        raise DataError(
+            f"The conversation has {prompt_tokens:,} tokens; {facts.name} reads at most {limit:,}.",
+            "Start a new conversation, or shorten an earlier message.",
+        )
+    return min(wanted, limit - prompt_tokens) if limit else wanted
+
+
+def finish_of(stream: Stream, is_ended: bool, is_full: bool) -> Finish:
+    """Say why an answer is over."""
+    return "stop_text" if stream.has_stop_text else "end" if is_ended else "length" if is_full else "stopped"
 
 
 def drawing(sampling: Sampling) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from nicegui.testing import User
 from desktop_app import paths
 from desktop_app.domain.chat import LoadedModel, Sampling, Speaker
 from desktop_app.errors import ServiceError
+from desktop_app.extras import LLAMA_CPP
 from desktop_app.services.chat import Chat
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.fake_service import FakeService
-from tests.fakes.model_files import write_adapter
+from tests.fakes.model_files import gguf_bytes, write_adapter
 from tests.ui.patience import PATIENT, until
 from tests.ui.tab_bench import choose, make_model, open_tab, sees
 
@@ -25,7 +26,9 @@ DEMO = str(paths.demo_model())
 def talking(state: WindowState, tmp_path: Path) -> Iterator[WindowState]:
     """A state whose models answer by their name and the question."""
 
-    def answer(speaker: dict[str, Any], turns: list[dict[str, Any]], sampling: dict[str, Any], progress: Any) -> Any:
+    def answer(
+        speaker: dict[str, Any], turns: list[dict[str, Any]], sampling: dict[str, Any], progress: Any, **_: Any
+    ) -> Any:
         name = Path(speaker["model"]).name
         text = f"{name} says yes to {turns[-1]['text']}"
         if "fail" in turns[-1]["text"]:
@@ -39,6 +42,27 @@ def talking(state: WindowState, tmp_path: Path) -> Iterator[WindowState]:
     state.tab = "chat"
     state.settings.model_folders = [make_model(tmp_path / name) for name in ("one", "two")]
     yield state
+
+
+async def test_the_engine_of_gguf_files_is_chosen_where_one_is_asked(
+    user: User, state: WindowState, tmp_path: Path
+) -> None:
+    file = tmp_path / "three.gguf"
+    file.write_bytes(gguf_bytes(**{"general.architecture": "llama", "general.name": "three"}))
+    state.tab = "chat"
+    state.settings.model_folders = [make_model(tmp_path / "one"), str(file)]
+    await open_tab(user, state, "chat")
+    await sees(user, "Compare with another")
+    await user.should_not_see("GGUF files by llama.cpp", retries=3)
+    await until(lambda: str(file) in state.models.facts)
+    choose(user, "speaker-0", str(file))
+    await sees(user, "GGUF files by llama.cpp")
+    box = next(iter(user.find(marker="by-llama-cpp").elements))
+    assert box.enabled is LLAMA_CPP.is_here
+    if not LLAMA_CPP.is_here:
+        await sees(user, "llama.cpp needs llama_cpp, which is not installed; install it by python3 build/dev.py extra")
+    state.settings.chat_by_llama_cpp = False
+    assert state.chat.chat.may_use_llama_cpp() is False
 
 
 async def test_a_question_is_answered_by_the_real_process(user: User, state: WindowState) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from nicegui import ui
 
-from desktop_app.domain.chat import LoadedModel, Speaker
+from desktop_app.domain.chat import LLAMA_CPP as BY_LLAMA_CPP
+from desktop_app.domain.chat import TRANSFORMERS, LoadedModel, Speaker
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.extras import LLAMA_CPP, missing_extra
 from desktop_app.memory_plan import chat_plan
 from desktop_app.ui.chat_session import MOST_COLUMNS
 from desktop_app.ui.forms.sampling_form import SamplingForm
@@ -19,6 +21,7 @@ from .form_controls import FormControls
 from .hint import hint
 from .path_picker import pick_folder
 
+_LLAMA_CPP = "Quicker, in the memory of the file. Otherwise transformers unpacks it."
 _OFF = "\nadapter off"  # behind a path in a list: no path on any system ends so
 
 
@@ -42,6 +45,7 @@ class ChatSettings:
                 with ui.row().classes("gap-1 -ml-3 -my-1"):
                     self.more = button("Compare with another", "o_add", "quiet", self._add).mark("add-model")
                 self._draw_memory()
+                self._draw_engine()
             self._draw_comparing()
             with ui.column().classes("w-full gap-1"):
                 ui.label("System prompt").classes("t-small c-2 font-medium")
@@ -79,6 +83,7 @@ class ChatSettings:
         self.memory.set_text(loaded_text(loaded) if loaded else self._need())
         self.memory_row.set_visibility(bool(self.memory.text))
         self.free.set_visibility(loaded is not None and not self.session.is_busy)
+        self.engine.set_visibility(any(map(self._is_gguf, self.session.conversation.speakers)))
         many = len(self.session.conversation.speakers) > 1
         self.comparing.set_visibility(many)
         self.more.set_visibility(len(self.session.conversation.speakers) < MOST_COLUMNS and bool(options))
@@ -88,6 +93,25 @@ class ChatSettings:
             self.memory = ui.label().classes("t-small c-3 min-w-0 flex-1 break-words").mark("chat-memory")
             self.free = button("Free", kind="quiet", on_click=self._free).classes("shrink-0 -mt-1.5")
             hint(self.free, "Give the memory back; the next question loads the model again").mark("free-model")
+
+    def _draw_engine(self) -> None:
+        missing = missing_extra(LLAMA_CPP.name)
+        with ui.column().classes("w-full gap-1") as self.engine:
+            box = ui.checkbox("GGUF files by llama.cpp", value=not missing and self.state.settings.chat_by_llama_cpp)
+            box.props("dense size=sm").mark("by-llama-cpp").on_value_change(
+                lambda event: self._use_llama_cpp(event.value)
+            )
+            box.set_enabled(not missing)
+            words = f"llama.cpp {missing}. Until then transformers unpacks the file." if missing else _LLAMA_CPP
+            ui.label(words).classes("t-small c-3 min-w-0 break-words")
+
+    def _use_llama_cpp(self, is_used: bool) -> None:
+        self.state.settings.chat_by_llama_cpp = bool(is_used)
+        self.follow()
+
+    def _is_gguf(self, speaker: Speaker) -> bool:
+        facts = self.state.models.facts.get(speaker.model)
+        return facts is not None and facts.kind == "gguf"
 
     def _draw_comparing(self) -> None:
         with ui.column().classes("w-full gap-1") as self.comparing:
@@ -178,7 +202,9 @@ class ChatSettings:
         if facts is None or not self.state.machine:
             return ""
         base = self.state.models.facts.get(facts.base_model) if facts.kind == "adapter" else facts
-        return chat_plan(base, self.state.machine[-1]).sentence if base is not None else ""
+        is_quick = self.state.settings.chat_by_llama_cpp and LLAMA_CPP.is_here
+        engine = BY_LLAMA_CPP if is_quick else TRANSFORMERS
+        return chat_plan(base, self.state.machine[-1], engine=engine).sentence if base is not None else ""
 
 
 def speaker_options(known: list[ModelFacts], order: list[str]) -> dict[str, str]:
@@ -211,4 +237,5 @@ def loaded_text(loaded: LoadedModel) -> str:
     form = loaded.quantization or loaded.dtype
     template = "" if loaded.has_own_template else " It has no chat template; plain text is used."
     base = "" if loaded.base == loaded.model else f" with {Path(loaded.base).name}"
-    return f"{loaded.name}{base} is loaded: {memory_text(loaded.memory_bytes)} on {where}, {form}.{template}"
+    engine = " by llama.cpp" if loaded.engine == BY_LLAMA_CPP else ""
+    return f"{loaded.name}{base} is loaded{engine}: {memory_text(loaded.memory_bytes)} on {where}, {form}.{template}"
