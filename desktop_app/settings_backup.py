@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,16 @@ class SettingsBackup:
         offline = Settings(self._values).offline
         if offline != self._offline:
             self._offline = offline
-            self._write(write_settings)
+            loop = asyncio.get_running_loop()
+            written = self._write(write_settings)
+            # What was changed meanwhile may already stand in NiceGUI's file, which that replaced by an older one.
+            written.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._values.backup))
         else:
             self._timer = asyncio.get_running_loop().call_later(_AFTER_S, self._write, keep_good_copy)
 
-    def _write(self, write: Callable[[Path, Mapping[str, Any]], None]) -> None:
+    def _write(self, write: Callable[[Path, Mapping[str, Any]], None]) -> "Future[None]":
         values = json.loads(json.dumps(dict(self._values)))  # as they are now, not when the thread gets to them
-        self._writer.submit(self._writing, write, values)
+        return self._writer.submit(self._writing, write, values)
 
     def _writing(self, write: Callable[[Path, Mapping[str, Any]], None], values: Mapping[str, Any]) -> None:
         try:

@@ -16,7 +16,7 @@ from .catalogue import gguf_files
 from .gguf_header import MAGIC, read_gguf_header
 from .json_file import read_json_object, shown
 from .licence import stated_licence
-from .model_config import CONFIG, read_model_config, refuse_foreign_code
+from .model_config import CONFIG, ModelConfig, read_model_config, refuse_foreign_code
 from .model_files import PICKLE_SUFFIXES, ModelFiles, list_model_files
 from .origin import stated_origin
 from .quantization import loading_refusal, parameter_count, quantization_name, stored_dtype
@@ -109,23 +109,15 @@ def _base_facts(files: ModelFiles) -> ModelFacts:
         hint = "Choose a causal language model, such as llama, qwen3 or gemma3."
     else:
         problem, hint = loading_refusal(config.quantization)
-    return ModelFacts(
-        path=str(files.folder),
-        name=_name(files.folder),
-        kind="base",
-        architecture=config.architecture,
-        model_type=config.model_type,
-        parameters=parameter_count(tensors, config.quantization, tied),
-        dtype=stored_dtype(tensors, config.quantization) or config.dtype,
-        quantization=quantization,
-        context_length=config.context_length,
-        size_bytes=files.total_bytes,
-        has_chat_template=_has_chat_template(files),
-        licence=stated_licence(files.folder, files.top.keys()),
-        shape=config.shape.model_copy(update={"tied_embeddings": tied, "tables": _tables(tensors)}),
-        origin=stated_origin(files.folder),
-        problem=problem,
-        hint=hint,
+    return _stated_facts(files, config).model_copy(
+        update={
+            "parameters": parameter_count(tensors, config.quantization, tied),
+            "dtype": stored_dtype(tensors, config.quantization) or config.dtype,
+            "quantization": quantization,
+            "shape": config.shape.model_copy(update={"tied_embeddings": tied, "tables": _tables(tensors)}),
+            "problem": problem,
+            "hint": hint,
+        }
     )
 
 
@@ -143,22 +135,31 @@ def _tables(tensors: dict[str, Tensor]) -> tuple[Matrix, ...]:
 
 def _onnx_facts(files: ModelFiles) -> ModelFacts:
     config = read_model_config(files.folder)
-    origin = stated_origin(files.folder)
+    facts = _stated_facts(files, config)
+    return facts.model_copy(
+        update={
+            "kind": "onnx",
+            "quantization": "ONNX int8" if facts.origin and facts.origin.method == "onnx_int8" else "ONNX",
+            "shape": config.shape,
+            "problem": "An ONNX model is for onnxruntime; here it can be measured, but not trained, quantized or "
+            "talked to.",
+            "hint": "Choose the safetensors version of this model.",
+        }
+    )
+
+
+def _stated_facts(files: ModelFiles, config: ModelConfig) -> ModelFacts:
+    """What config and folder say of a model, whatever form its weights have."""
     return ModelFacts(
         path=str(files.folder),
         name=_name(files.folder),
-        kind="onnx",
         architecture=config.architecture,
         model_type=config.model_type,
-        quantization="ONNX int8" if origin is not None and origin.method == "onnx_int8" else "ONNX",
         context_length=config.context_length,
         size_bytes=files.total_bytes,
         has_chat_template=_has_chat_template(files),
         licence=stated_licence(files.folder, files.top.keys()),
-        shape=config.shape,
-        origin=origin,
-        problem="An ONNX model is for onnxruntime; here it can be measured, but not trained, quantized or talked to.",
-        hint="Choose the safetensors version of this model.",
+        origin=stated_origin(files.folder),
     )
 
 

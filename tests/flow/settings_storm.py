@@ -1,9 +1,10 @@
 """Kill a program at random moments while it writes its settings, then judge what the next start reads.
 
-    python -m tests.flow.settings_storm SEED KILLS LONGEST_S
+    python -m tests.flow.settings_storm SEED KILLS MOST_CHANGES
 
 Each round forks from this process, which has imported NiceGUI once; the child changes settings as a window does,
-goes offline for good at some moment, and is killed. Prints what it found as JSON.
+goes offline for good at some moment, and is killed after a number of changes, whatever time they take. Prints what
+it found as JSON.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from desktop_app.settings_backup import SettingsBackup
 _STARTS_ONLINE = {"offline": False, "data_files": ["0"], "theme": "light"}
 
 
-def storm(folder: Path, seed: int, kills: int, longest_s: float) -> dict[str, int]:
+def storm(folder: Path, seed: int, kills: int, most_changes: int) -> dict[str, int]:
     """Return how often each thing was found after a kill; `settings` is a folder that outlives no round."""
     chance = random.Random(seed)
     found = {"kills": 0, "broken": 0, "impossible": 0, "back_online": 0, "went_offline": 0, "changed": 0}
@@ -35,35 +36,43 @@ def storm(folder: Path, seed: int, kills: int, longest_s: float) -> dict[str, in
         folder.mkdir()
         (folder / "storage-general.json").write_text(json.dumps(_STARTS_ONLINE))
         prepare_storage(folder)
+        told, tell = os.pipe()
+        offline_at = chance.randrange(most_changes // 2)
         child = os.fork()
         if child == 0:
-            asyncio.run(_change(folder, chance.uniform(0, longest_s / 2)))
-        time.sleep(chance.uniform(0, longest_s))
+            asyncio.run(_change(folder, offline_at, tell))
+        os.close(tell)  # so that a child that failed is noticed
+        for _ in range(chance.randrange(most_changes)):
+            if not os.read(told, 1):
+                raise ChildProcessError("the child ended before it was killed")
+        time.sleep(chance.uniform(0, 0.01))  # into the midst of the next change
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(told)
         found["kills"] += 1
         found["broken"] += prepare_storage(folder) != ""
         _judge(read_stored(folder), (folder / "is-offline").exists(), found)
     return found
 
 
-async def _change(folder: Path, offline_after_s: float) -> None:
+async def _change(folder: Path, offline_at: int, tell: int) -> None:
     core.loop = asyncio.get_running_loop()
     values = FilePersistentDict(folder / "storage-general.json", encoding="utf-8")
     values.initialize_sync()
     SettingsBackup(values, folder).follow()
-    settings, start, number = Settings(values), time.monotonic(), 0
+    settings, number = Settings(values), 0
     while True:
         number += 1
+        if number > offline_at:
+            settings.offline = True
         settings.theme = "dark" if number % 2 else "light"
         settings.data_files = [str(number)]
-        if not settings.offline and time.monotonic() - start > offline_after_s:
-            settings.offline = True
-        if settings.offline and read_stored(folder).offline and not (folder / "is-offline").exists():
-            good = json.loads((folder / "storage-general.good.json").read_bytes())
-            if good["offline"]:
-                (folder / "is-offline").touch()
-        await asyncio.sleep(0.001)
+        while read_stored(folder).data_files != [str(number)]:
+            await asyncio.sleep(0.001)
+        good = json.loads((folder / "storage-general.good.json").read_bytes())
+        if settings.offline and good["offline"]:
+            (folder / "is-offline").touch()
+        os.write(tell, b".")
 
 
 def _judge(settings: Settings, is_offline: bool, found: dict[str, int]) -> None:
@@ -76,4 +85,4 @@ def _judge(settings: Settings, is_offline: bool, found: dict[str, int]) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as parent:
-        print(json.dumps(storm(Path(parent) / "settings", int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))
+        print(json.dumps(storm(Path(parent) / "settings", int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

@@ -11,7 +11,12 @@ from desktop_app.settings_backup import SettingsBackup
 
 
 class Told(dict[str, Any]):
-    """A mapping that tells of its changes, as NiceGUI's storage does."""
+    """A mapping that tells of its changes, as NiceGUI's storage does, and counts when it is asked to be written."""
+
+    backups = 0
+
+    def backup(self) -> None:
+        self.backups += 1
 
     def on_change(self, handler: Callable[[], None]) -> None:
         self.handler = handler
@@ -52,6 +57,7 @@ async def test_offline_is_written_at_once(tmp_path: Path) -> None:
     main = tmp_path / "storage-general.json"
     await _until(lambda: _content(main) == {"offline": True})
     await _until(lambda: _content(tmp_path / "storage-general.good.json") == {"offline": True})
+    await _until(lambda: values.backups)  # NiceGUI's own file of a later change may have been replaced
 
 
 async def test_a_disk_without_space_is_only_logged(tmp_path: Path, caplog: Any) -> None:

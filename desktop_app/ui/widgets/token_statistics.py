@@ -5,6 +5,7 @@ from collections.abc import Callable
 from nicegui import ui
 
 from desktop_app.domain.data_report import TokenStatistics
+from desktop_app.ui.wording import percent_text
 
 from .figure import Figure, figure_row
 from .hint import hint
@@ -74,4 +75,4 @@ def _sentences(found: TokenStatistics) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if 0 < share < 0.1 else f"{100 * share:.0f} %"
+    return percent_text(share, 1 if 0 < share < 0.1 else 0)
