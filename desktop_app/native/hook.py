@@ -31,6 +31,7 @@ DEBUG_PORT = "WHETSTONE_TEST_DEBUG_PORT"
 _DANGEROUS = ("QTWEBENGINE_REMOTE_DEBUGGING", "QTWEBENGINE_CHROMIUM_FLAGS")
 _USERNS_LIMIT = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _ANSWER_WITHIN_S = 5.0  # the window cannot be used meanwhile
+_ENDS_WITHIN_S = 3.0  # after the window was closed
 _LEAST_VISIBLE = 120  # pixels of a window's top edge that must stay on a screen to be able to grab it
 
 
@@ -163,6 +164,30 @@ def _start(plain_start: Callable[..., None], options: dict[str, Any]) -> None:
     except BaseException:  # noqa: BLE001  (nobody above would see it; end where the server notices)
         hook.tell("the window could not be opened\n" + traceback.format_exc())
         os._exit(FAILED)
+    _end()
+
+
+def _end() -> None:
+    """End this process, whose window was closed; without it the server would wait for it for ever.
+
+    Left to itself, Python waits for threads of pywebview's that wait without limit for a page that is gone, and then
+    for Qt's browser to take itself apart, which now and then hangs.
+    """
+    until = time.monotonic() + _ENDS_WITHIN_S
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, until - time.monotonic()))
+    os._exit(0)
+
+
+def _end_late() -> None:
+    """End this process soon also if its window was closed and Qt's event loop does not return."""
+
+    def end() -> None:
+        time.sleep(2 * _ENDS_WITHIN_S)
+        os._exit(0)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _prepare_window(hook: WindowHook, gui: str | None) -> None:
@@ -171,6 +196,7 @@ def _prepare_window(hook: WindowHook, gui: str | None) -> None:
 
     window = webview.windows[0]
     window.events.closing += hook.may_close
+    window.events.closed += _end_late
     toolkit = initialize(gui)
     _hear_of_drops(hook)
     window.come_forward = lambda: _come_forward(window)

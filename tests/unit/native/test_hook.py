@@ -4,6 +4,8 @@ import http.server
 import json
 import os
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -122,3 +124,24 @@ def test_what_is_dropped_is_told_to_the_server_by_its_whole_path(hook: WindowHoo
     assert json.loads(_Answer.sent) == {"paths": ["/stick/a b", "/stick/\u00e4.gguf"]}
     assert _Answer.asked == ("/window/dropped", "Bearer drops", f"127.0.0.1:{hook.port}")
     assert list(dom._dnd_state["paths"]) == [], "nothing is kept for a page to fetch"
+
+
+_CLOSED = """
+import sys, threading
+from desktop_app.native import hook
+
+def closed(**options):
+    threading.Thread(target=threading.Event().wait).start()  # waits for a page that is gone
+    if sys.argv[1] == "loop hangs":
+        hook._end_late()
+        threading.Event().wait()
+
+hook._ENDS_WITHIN_S = 0.1
+hook._prepare_window = lambda *_: None
+hook._start(closed, {"hook": hook.WindowHook(port=1, token="", log_file="")})
+"""
+
+
+@pytest.mark.parametrize("what", ["a thread hangs", "loop hangs"])
+def test_a_closed_window_ends_its_process_whatever_still_waits(what: str) -> None:
+    assert subprocess.run([sys.executable, "-c", _CLOSED, what], timeout=60).returncode == 0
