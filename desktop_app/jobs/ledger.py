@@ -78,7 +78,7 @@ class Ledger:
         self._written.pop(row.id, None)
         self._next_progress.pop(row.id, None)
         if row.kind == "open_bundle":
-            self._version = None  # it may have brought a job with it, which gets its row now
+            self._fill()  # it may have brought a job with it, which gets its row before this supervisor leaves
 
     def is_behind(self) -> bool:
         """Whether something is still to be written; False too when it was tried for a minute in vain."""
