@@ -72,7 +72,7 @@ def _is_beaten(model: Measurement, by: Measurement) -> bool:
 def _about_tuned(original: Measurement, tuned: Measurement) -> str:
     differs, before, after = tuned.loss_difference, original.perplexity, tuned.perplexity
     assert differs is not None and before is not None and after is not None
-    figures = f"perplexity {after.value:.3g} after {before.value:.3g}"
+    figures = f"perplexity {_perplexity(after.value)} after {_perplexity(before.value)}"
     if differs.low is None or differs.high is None:
         return f"{tuned.label}: {figures}; one row is too little to say more."
     if differs.high < 0:
@@ -97,6 +97,10 @@ def _about_accuracy(models: Sequence[Measurement]) -> str:
     if not sure:
         return f"{said}; the others' intervals overlap with its own, so the order may be chance."
     return f"{said}, beyond chance above {', '.join(sure)}."
+
+
+def _perplexity(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _size(model: Measurement) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from nicegui import app, run, ui
 
 from desktop_app.domain.event import Succeeded
-from desktop_app.domain.job import Job
+from desktop_app.domain.job import Job, models_of
 from desktop_app.domain.run_record import RunRecord
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
@@ -31,7 +31,7 @@ def draw_result(
         return
     with ui.column().classes("box w-full gap-3 p-3"):
         is_model = can_be_exported(job)
-        asked = (on_export, on_evaluate, on_talk) if is_model else ()
+        asked = (on_export, on_evaluate, *([on_talk] if talked_to(job) else [])) if is_model else ()
         actions = [lambda act=act: act(job) for act in asked]
         draw_place(job.result, job.id, *actions)
         main, others = summary_figures(job.summary)
@@ -45,6 +45,15 @@ def draw_result(
         if others:
             with ui.expansion("More figures").classes("w-full max-w-[420px] quiet-expansion"):
                 draw_facts(others)
+
+
+def talked_to(job: Job) -> list[str]:
+    """Return the models of a job's result that can be talked to: all but ONNX graphs."""
+    found = models_of(job)
+    if job.kind != "quantize":
+        return list(found)
+    methods = (job.spec.get("method"), *job.spec.get("further_methods", ()))
+    return [path for path, method in zip(found, methods, strict=False) if method != "onnx_int8"]
 
 
 def draw_place(

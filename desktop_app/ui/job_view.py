@@ -17,7 +17,7 @@ from .event_feed import EventFeed
 from .job_actions import Action, actions_of, perform
 from .job_figures import REPORT_COPIED, Fact, headline, in_use_text, report_text, run_figures
 from .job_findings import JobFindings
-from .job_result import draw_result
+from .job_result import draw_result, talked_to
 from .job_rows import is_main_unit, method_text, model_name, progress_share
 from .log_view import LogView
 from .loss_chart import LossChart
@@ -214,7 +214,7 @@ class JobView:
             button("Run again", "o_replay", on_click=lambda: self._on_run_again(job))
 
     def _talk(self, job: Job) -> None:
-        self._window.talk_to(*models_of(job))
+        self._window.talk_to(*talked_to(job))
 
     async def _evaluate(self, job: Job) -> None:
         with self._root:

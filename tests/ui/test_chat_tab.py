@@ -65,6 +65,24 @@ async def test_the_engine_of_gguf_files_is_chosen_where_one_is_asked(
     assert state.chat.chat.may_use_llama_cpp() is False
 
 
+async def test_an_onnx_graph_is_refused_in_words_before_anything_is_loaded(
+    user: User, talking: WindowState, tmp_path: Path
+) -> None:
+    graph = make_model(tmp_path / "graph")
+    (tmp_path / "graph" / "model.safetensors").rename(tmp_path / "graph" / "model.onnx")
+    talking.settings.model_folders = [*talking.settings.model_folders, graph]
+    await open_tab(user, talking, "chat")
+    await until(lambda: graph in talking.models.facts)
+    assert talking.models.facts[graph].kind == "onnx"
+    talking.talk_to(graph)
+    await sees(user, "here it can be measured, but not trained, quantized or talked to.")
+    user.find(marker="message").type("Hi").trigger("keydown.enter")
+    assert not next(iter(user.find(marker="send").elements)).enabled
+    assert not talking.chat.conversation.rounds
+    talking.talk_to(talking.settings.model_folders[0])
+    await until(lambda: next(iter(user.find(marker="send").elements)).enabled)
+
+
 async def test_a_question_is_answered_by_the_real_process(user: User, state: WindowState) -> None:
     state.tab = "chat"
     await open_tab(user, state, "chat")

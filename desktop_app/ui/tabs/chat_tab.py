@@ -149,7 +149,7 @@ class _ChatTab:
             add="min-[1000px]:hidden" if is_alone else "", remove="" if is_alone else "min-[1000px]:hidden"
         )
         self.send.set_visibility(not self.session.is_busy)
-        self.send.set_enabled(has_model)
+        self.send.set_enabled(has_model and not self.settings.problem)
         self.stop.set_visibility(self.session.is_busy)
 
     def _follow(self) -> None:
@@ -167,7 +167,7 @@ class _ChatTab:
 
     async def _send(self) -> None:
         text = str(self.text.value or "").strip()
-        if not text or self.session.is_busy or not self.session.conversation.speakers:
+        if not text or self.session.is_busy or not self.session.conversation.speakers or self.settings.problem:
             return
         self.text.value = ""
         self.asked_at = time.monotonic()

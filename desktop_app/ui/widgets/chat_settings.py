@@ -67,6 +67,15 @@ class ChatSettings:
         self._is_showing = False
         self._draw_columns()
 
+    @property
+    def problem(self) -> str:
+        """Why one of the chosen models cannot be talked to, '' if nothing is known against them."""
+        for speaker in self.session.conversation.speakers:
+            facts = self.state.models.facts.get(speaker.model)
+            if facts is not None and facts.kind == "onnx":
+                return f"{facts.name}: {facts.problem} {facts.hint}"
+        return ""
+
     def follow(self) -> None:
         """Offer the models that are known now, and say what is in memory."""
         options = speaker_options(list(self.state.models.facts.values()), self.state.models.paths)
@@ -80,7 +89,8 @@ class ChatSettings:
             self._options = options
             self._draw_columns()
         loaded = self.session.chat.loaded
-        self.memory.set_text(loaded_text(loaded) if loaded else self._need())
+        self.memory.set_text(loaded_text(loaded) if loaded and not self.problem else self._need())
+        self.memory.classes(add="c-warn" if self.problem else "c-3", remove="c-3" if self.problem else "c-warn")
         self.memory_row.set_visibility(bool(self.memory.text))
         self.free.set_visibility(loaded is not None and not self.session.is_busy)
         self.engine.set_visibility(any(map(self._is_gguf, self.session.conversation.speakers)))
@@ -196,7 +206,9 @@ class ChatSettings:
         self.follow()
 
     def _need(self) -> str:
-        """How much the first model will take, and how much is free."""
+        """How much the first model will take, and how much is free; or that it cannot be loaded."""
+        if self.problem:
+            return self.problem
         speakers = self.session.conversation.speakers
         facts = self.state.models.facts.get(speakers[0].model) if speakers else None
         if facts is None or not self.state.machine:

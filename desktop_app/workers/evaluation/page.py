@@ -11,10 +11,10 @@ from desktop_app.domain.advice import frontier
 from desktop_app.domain.evaluation import Estimate, EvaluationReport, Measurement
 
 _COLUMNS = (
-    ("perplexity", "Perplexity", "{:.4g}"),
+    ("perplexity", "Perplexity", "{:,.2f}"),
     ("loss_difference", "Loss against original", "{:+.4f}"),
-    ("mean_kl", "Mean KL", "{:.4g}"),
-    ("p99_kl", "99 % KL", "{:.4g}"),
+    ("mean_kl", "Mean KL", "{:.3g}"),
+    ("p99_kl", "99 % KL", "{:.3g}"),
     ("top1_agreement", "Same top token", "{:.1%}"),
     ("accuracy", "Right answers", "{:.0%}"),
     ("refusal_share", "Refusals", "{:.0%}"),
@@ -24,13 +24,18 @@ _COLUMNS = (
 _ESTIMATES = ("loss", "word_perplexity", *(name for name, _, _ in _COLUMNS))
 _PLAIN = ("label", "path", "role", "format", "size_bytes", "load_s", "peak_bytes", "tokens")
 _STYLE = """
-body{font:14px/1.5 system-ui,sans-serif;margin:32px auto;max-width:1180px;padding:0 24px;color:#1d2126;background:#fff}
-h1{font-size:22px;margin:0 0 4px}h2{font-size:16px;margin:32px 0 8px}.dim{color:#646b73}
-table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:6px 8px;border-bottom:1px solid #dfe3e7;
-vertical-align:top}th{font-weight:500;color:#646b73}th:first-child,td:first-child,.words td{text-align:left}
-small{display:block;color:#646b73;font-size:11px;white-space:nowrap}pre{white-space:pre-wrap;margin:0;font:inherit}
-.wide{overflow-x:auto}svg{max-width:720px;width:100%}svg text{font:12px system-ui,sans-serif;fill:#646b73}
-@media(prefers-color-scheme:dark){body{color:#e4e7ea;background:#15181b}th,td{border-color:#2e3439}}
+:root{--ink:#1d2126;--dim:#5d646c;--line:#dfe3e7;--page:#fff;--mark:#2f6fdb}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e7ea;--dim:#a2aab2;--line:#2e3439;--page:#15181b;--mark:#7aa8f0}}
+body{font:14px/1.5 system-ui,sans-serif;margin:32px auto;max-width:1320px;padding:0 24px}
+body{color:var(--ink);background:var(--page)}
+h1{font-size:22px;margin:0 0 4px}h2{font-size:16px;margin:32px 0 8px}.dim{color:var(--dim)}
+table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:6px 6px;border-bottom:1px solid var(--line);
+vertical-align:top}th{font-weight:500;color:var(--dim);vertical-align:bottom}td.number{white-space:nowrap}
+th:first-child,td:first-child,.words th,.words td{text-align:left}
+small{display:block;color:var(--dim);font-size:11px;white-space:nowrap}pre{white-space:pre-wrap;margin:0;font:inherit}
+.wide{overflow-x:auto}svg{max-width:720px;width:100%}svg text{font:12px system-ui,sans-serif;fill:var(--dim)}
+svg path,svg polyline{fill:none;stroke:var(--dim)}svg polyline,circle{stroke:var(--mark);fill:none}
+circle.edge{fill:var(--mark)}
 """
 
 
@@ -87,7 +92,7 @@ def _figures_table(report: EvaluationReport) -> str:
         note = f"<small>{escape(model.note)}</small>" if model.note else ""
         rows.append(
             f"<tr><td>{escape(model.label)}<small>{escape(model.format)}</small>{note}{cells}"
-            f"<td>{model.size_bytes / 1e6:,.1f} MB<td>{load}<td>{peak}"
+            f"<td class=number>{model.size_bytes / 1e6:,.1f} MB<td class=number>{load}<td class=number>{peak}"
         )
     return f"<table><tr><th>Model{head}<th>Size<th>Load<th>Memory{''.join(rows)}</table>"
 
@@ -115,15 +120,14 @@ def _frontier_drawing(models: tuple[Measurement, ...]) -> str:
         x, y = 60 + 560 * size / right, 260 - 230 * kl / top
         if label in edge:
             line.append(f"{x:.1f},{y:.1f}")
-        fill = "#2f6fdb" if label in edge else "none"
+        edged = " class=edge" if label in edge else ""
         dots.append(
-            f"<circle cx={x:.1f} cy={y:.1f} r=5 fill='{fill}' stroke='#2f6fdb'/>"
-            f"<text x={x + 9:.1f} y={y + 4:.1f}>{escape(label)}</text>"
+            f"<circle cx={x:.1f} cy={y:.1f} r=5{edged} /><text x={x + 9:.1f} y={y + 4:.1f}>{escape(label)}</text>"
         )
     return (
         "<h2>Size against divergence</h2><svg viewBox='0 0 720 300' role=img aria-label='Size against divergence'>"
-        "<path d='M60 20V260H640' fill=none stroke='#9aa1a8'/>"
-        f"<polyline points='{' '.join(line)}' fill=none stroke='#2f6fdb' stroke-dasharray=4 />{''.join(dots)}"
+        "<path d='M60 20V260H640'/>"
+        f"<polyline points='{' '.join(line)}' stroke-dasharray=4 />{''.join(dots)}"
         f"<text x=60 y=280>0</text><text x=560 y=280>{right:,.4g} MB</text>"
         f"<text x=4 y=30>{top:.3g}</text><text x=66 y=16>mean KL, nats per token</text></svg>"
         "<p class=dim>Filled: no copy is both smaller and closer to the original.</p>"
@@ -134,7 +138,8 @@ def _answers_table(report: EvaluationReport) -> str:
     models = [(place, model) for place, model in enumerate(report.models) if model.answers]
     if not report.questions or not models:
         return ""
-    head = "".join(f"<th>{escape(model.label)}" for _, model in models)
+    has_expected = any(question.expected for question in report.questions)
+    head = ("<th>In the file" if has_expected else "") + "".join(f"<th>{escape(model.label)}" for _, model in models)
     rows = []
     for number, question in enumerate(report.questions):
         cells = []
@@ -143,10 +148,6 @@ def _answers_table(report: EvaluationReport) -> str:
             judged = "" if answer.is_right is None else "right" if answer.is_right else "wrong"
             signs = ", ".join(filter(None, (judged, "refusal" if answer.is_refusal else "")))
             cells.append(f"<td><pre>{escape(answer.answer)}</pre><small>{signs}</small>")
-        rows.append(
-            f"<tr><td><pre>{escape(question.question)}</pre><td><pre>{escape(question.expected)}</pre>{''.join(cells)}"
-        )
-    return (
-        "<h2>Answers</h2><div class=wide><table class=words><tr><th>Question<th>In the file"
-        f"{head}{''.join(rows)}</table></div>"
-    )
+        expected = f"<td><pre>{escape(question.expected)}</pre>" if has_expected else ""
+        rows.append(f"<tr><td><pre>{escape(question.question)}</pre>{expected}{''.join(cells)}")
+    return f"<h2>Answers</h2><div class=wide><table class=words><tr><th>Question{head}{''.join(rows)}</table></div>"
