@@ -198,6 +198,14 @@ class FinetuneSpec(Value):
         return self.method != "full"
 
     @property
+    def needs_reference(self) -> bool:
+        """Whether the model as it was is held a second time; where it can, an adapter is left out instead.
+
+        PiSSA takes its adapter out of the model's own weights, which without it are no longer the model's.
+        """
+        return self.objective in ("dpo", "kto") and self.method in ("full", "pissa")
+
+    @property
     def effective_batch(self) -> int:
         """Examples that make up one step, of all processes together."""
         return self.batch_size * self.gradient_accumulation * self.process_count

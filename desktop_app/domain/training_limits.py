@@ -27,7 +27,7 @@ def split_refusal(spec: FinetuneSpec, facts: ModelFacts | None) -> str:
         return "weights in 4 or 8 bits cannot be split; each process holds a copy of them."
     if spec.optimizer != "adamw":
         return "of the optimizers only plain AdamW can split what it remembers."
-    if spec.method == "full" and spec.objective in ("dpo", "kto"):
+    if spec.needs_reference:
         return "the model as it was would have to be split a second time, which was not tried."
     return ""
 

@@ -158,8 +158,13 @@ class _SampledAside:
         self._sample = machine_sample()
 
 
-def held_row(row: Job, hold: Hold | None) -> Job:
-    """Return the row of a job with what holds it still, for whoever shows it."""
-    if hold is None or row.state not in (JobState.PAUSED, JobState.QUEUED):
-        return row
-    return replace(row, stage=hold.text if row.state is JobState.PAUSED else hold.text.replace("Paused", "Waits", 1))
+def held_row(row: Job, hold: Hold | None, folder: JobFolder) -> Job:
+    """Return the row of a job with what holds it still, for whoever shows it; the user's own word comes first."""
+    if row.state is JobState.PAUSED and folder.is_asked(Request.PAUSE):
+        kept = "It goes on" if row.started is None else "It keeps its memory and goes on"
+        return replace(row, stage=f"Paused by you. {kept} when you press Continue.")
+    if row.state is JobState.PAUSED:
+        return replace(row, stage="" if hold is None else hold.text)
+    if row.state is JobState.QUEUED and hold is not None:
+        return replace(row, stage=hold.text.replace("Paused", "Waits", 1))
+    return row

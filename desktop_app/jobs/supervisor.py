@@ -151,7 +151,7 @@ class Supervisor:
             is_held = hold is not None or folder.is_asked(Request.PAUSE)
             now = replace(row, state=JobState.PAUSED if is_held else JobState.QUEUED, stage="")
             self._waiting[row.id] = now
-            self._ledger.put(held_row(now, hold or self._rule_against(row)))
+            self._ledger.put(held_row(now, hold or self._rule_against(row), folder))
 
     def _rule_against(self, row: Job) -> Hold | None:
         """Say which of the user's rules holds a job still; fetching a model strains nothing and goes on."""
@@ -189,7 +189,7 @@ class Supervisor:
             outcome = None if attempt.is_alive() else _told(error)
             _LOG.exception("%s: cannot be followed", job_id)
         if outcome is None:
-            self._ledger.put_progress(held_row(attempt.row, self._rule_against(attempt.row)))
+            self._ledger.put_progress(held_row(attempt.row, self._rule_against(attempt.row), attempt.folder))
             return
         del self._attempts[job_id]
         if goes_on_by_itself(attempt.folder, outcome):

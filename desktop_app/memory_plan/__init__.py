@@ -5,7 +5,6 @@ worker makes; what nobody has counted is unknown, and the plan says so. Knows th
 runs measured corrects the sum (`correction`); 15 % are kept as a margin.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,8 +20,9 @@ from desktop_app.hardware.cuda_state import torch_cannot_use_gpu
 
 from .disk import DiskPart, disk_parts, training_disk_bytes
 from .other_jobs import other_terms, terms_in_ram
+from .processes import checkpoint_term, others
 from .terms import UNCHECKED, Term, amount_text
-from .training import trained_parameters, training_terms
+from .training import optimizer_bytes, trained_parameters, training_terms
 from .weights import Weights, dense_parameters
 
 __all__ = [
@@ -90,9 +90,14 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
         terms = training_terms(spec, facts, weights)
     else:
         terms, correction = other_terms(spec, facts, weights), 1.0
-    main = _budget("gpu" if is_gpu else "ram", [_program(spec, is_gpu), *terms], sample, correction)
-    beside = [*_beside_gpu(weights), *terms_in_ram(spec, facts, weights)] if is_gpu else []
-    ram = _budget("ram", beside, sample) if is_gpu else None
+    terms = [_program(spec, is_gpu), *terms]
+    count = spec.processes if isinstance(spec, FinetuneSpec) else 1
+    if is_gpu:
+        beside = [*_beside_gpu(spec, weights), *terms_in_ram(spec, facts, weights)]
+        main = _budget("gpu", terms, sample, correction, count)
+        ram: Budget | None = _budget("ram", others(count, beside), sample)
+    else:
+        main, ram = _budget("ram", others(count, terms), sample, correction), None
     disk = disk_parts(spec, facts)
     if is_unknown(spec, facts):
         return _unknown(facts, main, sample, unused)
@@ -162,21 +167,24 @@ def _program(spec: AnySpec, is_gpu: bool) -> Term:
     )
 
 
-def _beside_gpu(weights: Weights) -> list[Term]:
+def _beside_gpu(spec: AnySpec, weights: Weights) -> list[Term]:
     """What a job on the GPU holds in RAM: its program, and each tensor for a moment on its way to the GPU."""
     largest = max((each.out * each.into for each in weights.shape.matrices), default=0)
     table = weights.shape.vocab_size * weights.shape.hidden_size
     tensor = max(largest, table) * weights.width
-    return [
+    parts = [
         Term(name="Program", bytes=_GPU_PROGRAM_BYTES, formula="about 2.5 GB with CUDA's libraries", source=UNCHECKED),
         Term(name="Loading", bytes=tensor, formula="the largest tensor on its way to the GPU", source=UNCHECKED),
     ]
+    if isinstance(spec, FinetuneSpec) and spec.is_sharded:
+        parts.append(checkpoint_term(optimizer_bytes(spec, trained_parameters(spec, weights.facts))))
+    return parts
 
 
 def _budget(
-    where: Literal["gpu", "ram"], terms: Iterable[Term], sample: MachineSample, correction: float = 1.0
+    where: Literal["gpu", "ram"], terms: list[Term], sample: MachineSample, correction: float = 1.0, gpus: int = 1
 ) -> Budget:
-    terms = list(terms)
+    """`gpus`: so many processes compute, each on its own one; the fullest of them decides."""
     beyond = int(sum(term.bytes for term in terms) * (correction - 1))
     if beyond > 0:
         formula = f"{correction - 1:.1%} more than the sum, as in earlier runs here"
@@ -185,7 +193,7 @@ def _budget(
         terms = [_scaled(term, correction) for term in terms]
     needed = sum(term.bytes for term in terms)
     if where == "gpu":
-        free = sample.gpus[0].memory_total - sample.gpus[0].memory_used if sample.gpus else 0
+        free = min((gpu.memory_total - gpu.memory_used for gpu in sample.gpus[:gpus]), default=0)
     else:
         free = sample.memory_total - sample.memory_used
     verdict: Verdict = "fits" if needed * (1 + MARGIN) <= free else "tight" if needed <= free else "does_not_fit"

@@ -6,8 +6,10 @@ from statistics import median
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 
-# On a GPU a run measures what PyTorch allocated, which holds neither the context nor the gaps between blocks.
-NOT_MEASURED = ("CUDA context", "Fragmentation")
+from .processes import OTHERS
+
+# A run measures its first process; on a GPU what PyTorch allocated, without the context and the gaps between blocks.
+NOT_MEASURED = ("CUDA context", "Fragmentation", OTHERS)
 _MOST_RUNS = 10
 _FEWEST_OTHERS = 3
 # A correction beyond this is no correction: the plan counted something else than what ran.

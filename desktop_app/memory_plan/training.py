@@ -5,13 +5,14 @@ through a layer. The fuller one is shown; what is gone by then is not counted.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantized_size import linear_layers
 
 from .activations import adapted_matrices, layer_bytes
+from .processes import fullest, shared_out
 from .terms import UNCHECKED, Term
 from .weights import Weights
 
@@ -61,11 +62,15 @@ def trained_parameters(spec: FinetuneSpec, facts: ModelFacts) -> int:
 def training_terms(spec: FinetuneSpec, facts: ModelFacts, weights: Weights) -> list[Term]:
     """Return the parts of the fullest moment of a step; `weights` knows device and number format."""
     trained = trained_parameters(spec, facts)
-    per_weight, words = OPTIMIZER_BYTES[spec.optimizer]
-    parts = _held_weights(spec, weights, trained)
-    parts.append(Term(name="Gradients", bytes=trained * 4, formula=f"{trained:,} weights × 4 bytes"))
-    parts.append(Term(name="Optimizer", bytes=int(per_weight * trained), formula=f"{words} {trained:,} weights"))
-    parts += _step(spec, facts, weights)
+    words = OPTIMIZER_BYTES[spec.optimizer][1]
+    model = _held_weights(spec, weights, trained)
+    remembered = optimizer_bytes(spec, trained)
+    held = [
+        *model,
+        Term(name="Gradients", bytes=trained * 4, formula=f"{trained:,} weights × 4 bytes"),
+        Term(name="Optimizer", bytes=remembered, formula=f"{words} {trained:,} weights"),
+    ]
+    parts = [*shared_out(spec, weights, held, trained), *_step(spec, facts, weights)]
     if weights.is_gpu:
         dynamic = sum(term.bytes for term in parts if term.name in ("Activations", "Logits", "Gradients"))
         parts.append(
@@ -76,7 +81,12 @@ def training_terms(spec: FinetuneSpec, facts: ModelFacts, weights: Weights) -> l
                 source=UNCHECKED,
             )
         )
-    return parts
+    return fullest(spec, model, parts, None if weights.is_gpu else remembered)
+
+
+def optimizer_bytes(spec: FinetuneSpec, trained: int) -> int:
+    """Return what the optimizer remembers of all `trained` weights."""
+    return int(OPTIMIZER_BYTES[spec.optimizer][0] * trained)
 
 
 def _held_weights(spec: FinetuneSpec, weights: Weights, trained: int) -> list[Term]:
@@ -87,7 +97,7 @@ def _held_weights(spec: FinetuneSpec, weights: Weights, trained: int) -> list[Te
         if weights.width == 2:
             copies = f"{weights.total:,} weights × 2 bytes: what the step computes with in 16 bits"
             whole.append(Term(name="16-bit copies", bytes=weights.total * 2, formula=copies, source=UNCHECKED))
-        if spec.objective in ("dpo", "kto"):
+        if spec.needs_reference:
             whole.append(Term(name="Reference model", bytes=weights.total * 4, formula=formula))
         return whole
     base = weights.plain()
@@ -98,7 +108,10 @@ def _held_weights(spec: FinetuneSpec, weights: Weights, trained: int) -> list[Te
     elif spec.method == "lora_8bit" and not weights.is_quantized:
         base = weights.packed(1.0, "8 bits")
     formula = f"{trained:,} weights of rank {spec.rank} × 4 bytes"
-    return [*base, Term(name="Adapter", bytes=trained * 4, formula=formula)]
+    beside = [Term(name="Adapter", bytes=trained * 4, formula=formula)]
+    if spec.needs_reference:
+        beside += [replace(term, name="Reference model") for term in base]
+    return [*base, *beside]
 
 
 def _step(spec: FinetuneSpec, facts: ModelFacts, weights: Weights) -> list[Term]:

@@ -206,7 +206,7 @@ def make_trainer(
     """Attach a new adapter to the model, if one is asked for, and return the trainer.
 
     `table` holds the columns that trl's own preparation would make. `compute` is the number format of the
-    calculations. `reference` is the model as it was, for full DPO and KTO; with an adapter trl switches it off instead.
+    calculations. `reference` is the model as it was, where the spec needs it.
     """
     set_seed(spec.seed)  # the adapter is drawn before the trainer sets its own seed
     rows = Dataset(table)

@@ -23,6 +23,7 @@ from .answer_rows import AnswerRows
 from .checkpoints import Checkpoints, step_of, tokens_of
 from .device import chosen_device, chosen_dtype, device_name, dtype_name, peak_memory_bytes, use_threads
 from .finished import Summary
+from .full_result import round_weights, saved_dtype
 from .held_out import HeldOut
 from .loading import load_model, load_tokenizer, quantization_in_use
 from .packing import packing_problem
@@ -106,7 +107,7 @@ class Training:
     def attach(self, rows: Rows, aside: Path, *callbacks: Any) -> Any:
         """Attach what is trained to the model, and return trl's trainer, which writes nowhere but into `aside`."""
         spec = self._spec
-        if not spec.is_adapter and spec.objective in ("dpo", "kto"):
+        if spec.needs_reference:
             self._reporter.stage("Loading the reference model")
             self._reference = self.fresh_base()
         if spec.is_adapter and leaves_experts_out(spec, self.model):
@@ -158,6 +159,8 @@ class Training:
         in_use = self._in_use()
         if spec.is_sharded:
             self._make_whole()
+        if not spec.is_adapter and self._ranks.is_first:
+            round_weights(self.model, saved_dtype(Path(spec.model)))
         after = measuring.measure(self.model) if len(measuring) and self._ranks.is_first else {}
         steps = int(summary["steps"] or 0)
         if after and used == steps:

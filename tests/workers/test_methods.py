@@ -113,6 +113,14 @@ def test_a_pissa_start_computes_what_the_model_does_and_is_made_again_the_same()
     assert all(bool(tensor.any()) for tensor in starts[0].tensors.values()), "it does not begin at zero"
 
 
+def test_what_rounding_leaves_of_a_short_full_training_is_measured_and_handed_over(tmp_path: Path) -> None:
+    """In the original's 16 bits such a model is far from the one in memory, and still sound."""
+    settings = {"max_steps": 2, "batch_size": 2, "gradient_accumulation": 1, "scheduler": "constant"}
+    ran = run_job(tmp_path, **training(method="full", learning_rate=1e-4, warmup_ratio=0, **settings))
+    assert ran.code == 0, ran.last
+    assert float(ran.last.checks["reload"].split("at most ")[1].split()[0]) < 1e-3
+
+
 def test_fp4_has_other_codes_than_nf4(tmp_path: Path) -> None:
     from desktop_app.domain.finetune_spec import FinetuneSpec
     from desktop_app.library.model_folder import check_model_folder

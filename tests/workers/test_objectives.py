@@ -82,12 +82,15 @@ def test_a_reward_model_loads_in_plain_peft_and_scores_as_measured(files: dict[s
     assert "num_labels=1" in (ran.result / "README.md").read_text()
 
 
-def test_dpo_on_every_weight_holds_on_to_the_model_as_it_was(files: dict[str, Path], tmp_path: Path) -> None:
-    ran = learned(tmp_path, files, "dpo", method="full", learning_rate=1e-4, max_steps=4, evaluation_data=None)
+@pytest.mark.parametrize(("method", "result"), [("full", "model.safetensors"), ("pissa", "adapter_model.safetensors")])
+def test_dpo_holds_on_to_the_model_as_it_was_where_that_is_a_second_one(
+    method: str, result: str, files: dict[str, Path], tmp_path: Path
+) -> None:
+    ran = learned(tmp_path, files, "dpo", method=method, learning_rate=1e-4, max_steps=2, evaluation_data=None)
     assert ran.code == 0, ran.last
     first = next(event.values for event in ran.of_kind("metric") if "reward_margin" in event.values)
     assert first["loss"] == pytest.approx(0.6931, abs=1e-3), "before the first step both models are the same"
-    assert (ran.result / "model.safetensors").is_file()
+    assert (ran.result / result).is_file()
 
 
 def test_data_without_pairs_is_refused_in_words(tmp_path: Path) -> None:

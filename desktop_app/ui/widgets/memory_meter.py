@@ -23,13 +23,17 @@ _TINTS = ("part-1", "part-2", "part-3", "part-4")
 _TOGETHER = {
     "16-bit copies": "Weights",
     "Reference model": "Weights",
+    "Gathered": "Weights",
     "Adapter": "Gradients",
     "Optimizer": "Gradients",
+    "Exchange": "Gradients",
+    "Checkpoint": "Gradients",
     "Logits": "Activations",
     "Cache": "Activations",
     "Fragmentation": "Program",
     "CUDA context": "Program",
     "Measured before": "Program",
+    "Other processes": "Program",
 }
 
 

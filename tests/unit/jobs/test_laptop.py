@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop_app.domain.event import Checkpoint, Paused, Progress, Resumed
+from desktop_app.domain.event import Checkpoint, Paused, Progress, Resumed, Stage
 from desktop_app.domain.job import JobState
 from desktop_app.domain.machine import Battery, Gpu, GpuProcess, MachineSample
 from desktop_app.domain.spec import parse_spec
@@ -69,7 +69,7 @@ class Story:
         self.attempt._read_events()
 
     def says(self) -> str:
-        return held_row(self.attempt.row, self.laptop.hold_of(self.folder.id)).stage
+        return held_row(self.attempt.row, self.laptop.hold_of(self.folder.id), self.folder).stage
 
     @property
     def runs(self) -> bool:
@@ -80,6 +80,22 @@ class Story:
 def story(data_dir: Path) -> Story:
     spec = parse_spec({"kind": "finetune", "model": "/models/tiny", "data": "/data.jsonl"})
     return Story(create_job_folder(jobs_dir(), "20260101-000000-tiny-0000", spec))
+
+
+def test_what_the_user_paused_says_so_whatever_stage_it_was_in_and_whatever_rule_holds_too(story: Story) -> None:
+    story.voice.emit(Stage, text="Training")
+    story.folder.ask(Request.PAUSE)
+    story.passes(4)
+    assert not story.runs and story.says().startswith("Paused by you.")
+    story.settings.pause_on_battery = True
+    story.battery = Battery(charge=79, is_plugged=False)
+    story.passes(10)
+    assert story.says().startswith("Paused by you."), "the charger would not let it go on"
+    story.folder.take_back(Request.PAUSE)
+    assert "runs on battery" in story.says()
+    story.battery = Battery(charge=79, is_plugged=True)
+    story.passes(10)
+    assert story.runs and story.says() == "Training"
 
 
 def test_1_unplugged_on_the_train_and_plugged_in_at_home(story: Story) -> None:
@@ -221,7 +237,7 @@ def test_10_the_users_own_pause_outlasts_every_rule(story: Story) -> None:
     story.settings.pause_on_battery = True
     story.folder.ask(Request.PAUSE)
     story.passes(10)
-    assert not story.runs and story.says() == ""
+    assert not story.runs and story.says().startswith("Paused by you.")
     story.battery = Battery(charge=90, is_plugged=False)
     story.passes(20)
     story.battery = Battery(charge=90, is_plugged=True)
