@@ -382,8 +382,10 @@ async def test_it_says_with_what_to_start_and_takes_it_over(user: User, chosen: 
 
 
 async def test_a_small_grid_says_how_many_runs_and_when_and_queues_them(user: User, chosen: WindowState) -> None:
+    await chosen.look_at_machine()
     await open_tab(user, chosen, "finetune")
     await sees(user, "Starts at once")
+    await sees(user, "a guess by the class of the device")
     user.find(marker="several-runs").click()
     await sees(user, "1 run.")
     user.find(marker="values-Field").clear().type("1e-4, 2e-4, 0.5")
@@ -393,7 +395,8 @@ async def test_a_small_grid_says_how_many_runs_and_when_and_queues_them(user: Us
     next(iter(user.find(marker="vary-And field").elements)).set_value("rank")  # type: ignore[attr-defined]
     user.find(marker="values-And field").clear().type("8, 16")
     await sees(user, "2 × 2 = 4 runs, one after the other.")
-    await sees(user, "The first starts at once.")
+    await sees(user, "The first starts at once. Together about")
+    await sees(user, "a guess by the class of the device. All done at about")
     user.find(marker="queue-variants").click()
     await until(lambda: len(specs()) == 4)
     assert {(spec.learning_rate, spec.rank) for spec in specs()} == {  # type: ignore[attr-defined]

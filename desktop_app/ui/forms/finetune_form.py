@@ -187,9 +187,9 @@ class FinetuneForm(Form[FinetuneSpec]):
         """Whether several processes train together."""
         return any(self._value_or_default(name) > 1 for name in ("processes", "nodes"))
 
-    def steps(self) -> int | None:
-        """About how many steps the training takes; None while the number of rows is not known."""
-        spec = self.draft()
+    def steps(self, varied: FinetuneSpec | None = None) -> int | None:
+        """About how many steps the training, or a variation of it, takes; None while the rows are not counted."""
+        spec = varied or self.draft()
         if spec is None or self.report is None or not self.report.rows:
             return None
         in_file = (

@@ -4,6 +4,7 @@ What stands beside the form follows by itself: timers compare it with what the f
 """
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from desktop_app.domain.preset import PRESETS, Preset
 from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import JobSpec, parse_spec
 from desktop_app.domain.training_limits import objective_note
+from desktop_app.domain.variants import Varied
 from desktop_app.errors import AppError
-from desktop_app.memory_plan.job_plan import Known
+from desktop_app.memory_plan.duration import Duration
+from desktop_app.memory_plan.job_plan import Known, job_plan
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.known_data import DATA_SUFFIXES
 from desktop_app.ui.queue_time import expected_s
@@ -73,6 +76,7 @@ class _FinetuneTab:
         self.controls = FormControls(self.form, self._changed)
         self._earlier: tuple[Job, ...] | None = None
         self._is_counted = False
+        self._basis: Known | None = None
         self._draw()
         state.prefilled.subscribe(self._take)
         state.models.changed.subscribe(self._follow)
@@ -202,10 +206,9 @@ class _FinetuneTab:
         self._is_counted = bool(
             draft and is_sound and state.data and state.files.need_tokens(state.data, TokenChoice.of(draft))
         )
-        if sample is not None:
-            found = None if draft is None else state.probe.of(draft)
-            probe = found if isinstance(found, Probe) else None
-            known = Known(sample=sample, jobs=self._runs(), statistics=statistics, steps=self.form.steps(), probe=probe)
+        self._basis = None if sample is None else Known(sample=sample, jobs=self._runs(), statistics=statistics)
+        if self._basis is not None:
+            known = self._basis if draft is None else self._known_of(draft, self._basis)
         self.plan.look(draft, self.form.facts, known)
         self.start_with.look(self.form, sample, statistics)
         self._show_figures()
@@ -252,6 +255,18 @@ class _FinetuneTab:
             self.time.show("–", "" if is_unknown else words)
         else:
             self.time.show(f"≈ {duration_text(expected.seconds)}", span_text(expected))
+
+    def _known_of(self, spec: FinetuneSpec, basis: Known) -> Known:
+        """What is known beside these settings: the steps they take, and a probe if it was made with them."""
+        found = self.state.probe.of(spec)
+        return replace(basis, steps=self.form.steps(spec), probe=found if isinstance(found, Probe) else None)
+
+    def _expected(self, spec: Varied) -> Duration | None:
+        """Expect the time of a variation of what the form holds, as its plan would."""
+        facts, basis = self.form.facts, self._basis
+        if not isinstance(spec, FinetuneSpec) or basis is None or facts is None or facts.problem:
+            return None
+        return job_plan(spec, facts, self._known_of(spec, basis)).time
 
     def _runs(self) -> tuple[Job, ...]:
         """Trainings of this computer that measured something, newest first."""
@@ -318,7 +333,7 @@ class _FinetuneTab:
         except AppError as error:
             self.banner.show(error)
             return
-        await queue_variants(self.state, spec)
+        await queue_variants(self.state, spec, self._expected)
 
     async def _pick_model(self) -> None:
         picked = await pick_folder("Choose a model folder", self.state.model)

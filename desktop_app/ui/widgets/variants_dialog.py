@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from nicegui import ui
@@ -9,6 +10,7 @@ from nicegui import ui
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.variants import Varied, variants
 from desktop_app.errors import AppError, SpecError
+from desktop_app.memory_plan.duration import Duration
 from desktop_app.ui.forms.field import FieldProblem, FormField
 from desktop_app.ui.forms.finetune_form import FinetuneForm
 from desktop_app.ui.forms.quantize_form import QuantizeForm
@@ -21,22 +23,24 @@ from .button import button
 from .dialog import answer_of
 from .finetune_fields import WORDS
 
+Plan = Callable[[Varied], Duration | None]
 _KINDS = ("whole", "decimal", "choice", "switch")
 _USUAL = {"finetune": "learning_rate", "quantize": "method"}
 _YES = {"yes": True, "no": False, "true": True, "false": False}
 
 
-async def queue_variants(state: WindowState, spec: Varied) -> None:
-    """Show the dialog until runs are queued or it is closed."""
-    dialog = _Dialog(state, spec)
+async def queue_variants(state: WindowState, spec: Varied, plan: Plan = lambda made: None) -> None:
+    """Show the dialog until runs are queued or it is closed; `plan` expects the time of a run that none was like."""
+    dialog = _Dialog(state, spec, plan)
     first = await answer_of(dialog.dialog)
     if first:
         state.open_job(first)
 
 
 class _Dialog:
-    def __init__(self, state: WindowState, spec: Varied) -> None:
+    def __init__(self, state: WindowState, spec: Varied, plan: Plan) -> None:
         self._state = state
+        self._plan = plan
         self._spec = spec
         form = FinetuneForm() if isinstance(spec, FinetuneSpec) else QuantizeForm()
         self._fields = {
@@ -123,13 +127,15 @@ class _Dialog:
             start = f"The first starts {least}; how long {of} before it will take is not known."
         else:
             start = f"The first starts in about {duration_text(wait_s)}."
-        each = [expected_s(made.model_dump(mode="json"), jobs) for made in self._made]
-        known = [seconds for seconds in each if seconds is not None]
+        before = [expected_s(made.model_dump(mode="json"), jobs) for made in self._made]
+        planned = [None if seconds else self._plan(made) for made, seconds in zip(self._made, before, strict=True)]
+        known = [*filter(None, before), *(plan.seconds for plan in planned if plan)]
         if not known:
             return f"{start} How long they take is known once one has run."
-        took = sum(known) / len(known) * len(each)
-        end = "" if unknown else f", all done at about {clock_text(time.time() + wait_s + took)}"
-        return f"{start} Together about {duration_text(took)} by earlier runs{end}."
+        took = sum(known) / len(known) * len(self._made)
+        basis = next((f", {plan.words}" for plan in planned if plan), " by earlier runs")
+        end = "" if unknown else f". All done at about {clock_text(time.time() + wait_s + took)}"
+        return f"{start} Together about {duration_text(took)}{basis}{end}."
 
     async def _submit(self) -> None:
         self._queue.disable()
