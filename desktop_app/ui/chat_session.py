@@ -94,14 +94,15 @@ class ChatSession:
         if self.question is not None:
             self.chat.stop(self.question)
 
-    async def vote(self, at: int, column: int, pairs_file: Path) -> bool:
-        """Say which answer is best, or TIE; a choice is kept as preference pairs in the file."""
+    async def vote(self, at: int, column: int, pairs_file: Path) -> int:
+        """Say which answer is best, or TIE; return how many preference pairs of it are kept in the file."""
         voted = self.conversation.with_round(at, vote=column)
         rows = [] if column == TIE else preference_pairs(voted, at)
         if rows and not await self._try(append_rows, pairs_file, rows):
-            return False
+            return 0
         self.conversation = voted
-        return await self._keep()
+        await self._keep()
+        return len(rows)
 
     async def correct(self, at: int, column: int, text: str) -> None:
         """Put other words into a model's mouth."""

@@ -10,6 +10,7 @@ from nicegui.testing import User
 
 from desktop_app import paths
 from desktop_app.domain.chat import LoadedModel, Sampling, Speaker
+from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.errors import ServiceError
 from desktop_app.extras import LLAMA_CPP
 from desktop_app.services.chat import Chat
@@ -165,11 +166,23 @@ async def test_models_are_compared_blind_and_the_vote_is_kept(user: User, talkin
     assert pair["chosen"][0]["content"] == "two says yes to who"
     assert pair["rejected"][0]["content"] == "one says yes to who"
     assert pair["prompt"] == [{"role": "user", "content": "who"}]
-    from desktop_app.domain.finetune_spec import FinetuneSpec
-    from desktop_app.ui.chat_training import start_training
+    await sees(user, "Kept your vote as a preference pair.")
+    await sees(user, "Train on votes")
+    user.find(marker="train-next").click()
+    await until(lambda: isinstance(talking.prefill, FinetuneSpec) and talking.prefill.objective == "dpo")
 
-    start_training(talking, is_pairs=True)
-    assert isinstance(talking.prefill, FinetuneSpec) and talking.prefill.objective == "dpo"
+
+async def test_a_vote_on_answers_in_the_same_words_makes_no_pair(user: User, talking: WindowState) -> None:
+    await open_tab(user, talking, "chat")
+    await until(lambda: len(talking.models.facts) == 2)
+    one = Speaker(model=talking.settings.model_folders[0])
+    talking.chat.set_up(speakers=(one, one))
+    talking.chat.is_blind = True
+    await talking.chat.send("who")
+    await sees(user, "A is better")
+    user.find(marker="vote-0-1").click()
+    await sees(user, "Answers in the same words make no pair to train on.")
+    assert not paths.chat_pairs_file().exists()
 
 
 async def test_a_prompt_list_fills_a_table(user: User, talking: WindowState, tmp_path: Path) -> None:

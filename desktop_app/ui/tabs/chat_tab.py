@@ -9,7 +9,7 @@ import time
 from nicegui import background_tasks, ui
 
 from desktop_app import paths
-from desktop_app.domain.conversation import markdown, whole_messages
+from desktop_app.domain.conversation import TIE, markdown, whole_messages
 from desktop_app.errors import AppError
 from desktop_app.ui.chat_training import choose_file, keep_answer, pairs_file, start_training
 from desktop_app.ui.widgets.banner import BannerPlace
@@ -217,9 +217,13 @@ class _ChatTab:
 
     async def _vote(self, at: int, column: int) -> None:
         file = pairs_file(self.state)
-        if await self.session.vote(at, column, file) and column >= 0:
-            ui.notify("Kept your vote as a preference pair.", caption=str(file))
-            self._offer_run(is_pairs=True)
+        kept = await self.session.vote(at, column, file)
+        with self.empty:  # the button that was pressed is gone by now
+            if kept:
+                ui.notify("Kept your vote as a preference pair.", caption=str(file))
+                self._offer_run(is_pairs=True)
+            elif column != TIE and self.session.problem is None:
+                ui.notify("Your vote counts. Answers in the same words make no pair to train on.")
 
     def _begin(self) -> None:
         self.session.begin()
