@@ -26,6 +26,7 @@ from . import device, loading
 from .calibration import calibration_rows
 from .foreign_errors import first_sentence, foreign_errors_in_words
 from .gptq_format import gptq_format
+from .interruption import ended_when_cancelled
 from .kept_layers import asked_to_keep, linear_shapes, odd_shapes_sentence
 from .older_config import keep_older_names
 from .quantized import Check, Checked
@@ -61,7 +62,7 @@ def write_copies(
     rows = calibration_rows(text, source, GPTQ_ROWS, METHODS[method].title, reporter)
     dtype = torch.float16 if facts.dtype == "float16" else torch.bfloat16
     where = device.chosen_device(spec.device)
-    with foreign_errors_in_words():
+    with foreign_errors_in_words(), ended_when_cancelled(reporter):
         reporter.stage("Reading the text with the original")
         original = loading.load_model(source, torch.device("cpu"), dtype, progress=_heeding(reporter))
         reference = reference_of(spec, source, original)

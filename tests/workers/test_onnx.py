@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from desktop_app.domain.evaluation import EvaluationReport
 from desktop_app.errors import ModelError, StorageError
-from desktop_app.job_folder import Request
+from desktop_app.job_folder import JobFolder, Request
 from desktop_app.process import helper_environment
 from desktop_app.result_folder import manifest_problems
 from desktop_app.workers.model_companions import copy_companions
@@ -23,8 +23,9 @@ from desktop_app.workers.onnx.converter import _check_export, _not_exportable
 from desktop_app.workers.onnx.session import OnnxModel
 from desktop_app.workers.reference import Reference
 from desktop_app.workers.reporter import Reporter
+from desktop_app.workers.run import run_worker
 from tests.workers.random_models import write_random_model
-from tests.workers.running import DEMO_DATA, DEMO_MODEL, Ran, fresh_python, new_job, quantization, run_job
+from tests.workers.running import DEMO_DATA, DEMO_MODEL, Ran, fresh_python, new_job, quantization, run_job, when
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEPT = "model.layers.3.mlp.down_proj"
@@ -180,14 +181,19 @@ def test_a_graph_of_another_kind_is_refused(tmp_path: Path) -> None:
         OnnxModel(tmp_path / "model.onnx")
 
 
-def test_cancelled_shows_nothing(tmp_path: Path) -> None:
+def test_cancelled_in_the_midst_of_the_export_it_ends_and_leaves_nothing(tmp_path: Path) -> None:
     job = new_job(tmp_path, **quantization("onnx_int8"))
-    job.ask(Request.CANCEL)
-    from desktop_app.workers.run import run_worker
-
+    watch = when(lambda: "Exporting the graph" in said(job), lambda: job.ask(Request.CANCEL))
     ran = Ran(job, run_worker(job.path))
+    watch.join()
     assert (ran.code, ran.last.kind) == (130, "cancelled")
+    assert said(job)[-1] == "Exporting the graph", "it did not wait for the export's end"
     assert not (job.path / "result").exists()
+    assert not list(job.path.rglob("*.onnx*")), "the graph in 32 bits is twice the model"
+
+
+def said(job: JobFolder) -> list[str]:
+    return [event.text for event in job.read_events().events if event.kind == "stage"]
 
 
 @pytest.mark.night

@@ -18,6 +18,7 @@ from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.errors import AppError, ModelError
 from desktop_app.workers import loading
 from desktop_app.workers.foreign_errors import foreign_errors_in_words
+from desktop_app.workers.interruption import ended_when_cancelled
 from desktop_app.workers.kept_layers import asked_to_keep, unquantized_modules
 from desktop_app.workers.quantized import Check
 from desktop_app.workers.reference import Reference, mean_divergence, reference_of
@@ -47,7 +48,7 @@ def write_copies(
     work.mkdir()
     dtype = torch.float16 if facts.dtype == "float16" else torch.bfloat16
     try:
-        with foreign_errors_in_words():
+        with foreign_errors_in_words(), ended_when_cancelled(reporter):
             kept, reference = _written(spec, source, method, folder, dtype, reporter)
     finally:
         shutil.rmtree(work, ignore_errors=True)
