@@ -15,6 +15,8 @@ from .job_folder import JobFolder, job_folders
 from .library.model_stores import model_stores
 from .result_folder import part_folder
 
+_SCRATCH = ("export", "export-merged", "bundle")  # where workers make what is then brought to its place
+
 
 def disk_use(models: Iterable[str]) -> DiskUse:
     """Measure everything; `models` are the folders and files of models that the user has listed.
@@ -49,6 +51,7 @@ def orphans() -> list[Path]:
 def half_done(folder: JobFolder) -> list[Path]:
     """List what a job has left of a result that it did not finish."""
     inside = [path for path in folder.path.glob(".*.part-*") if path.is_dir()]
+    inside += [path for name in _SCRATCH if (path := folder.path / name).is_dir()]
     return inside + [part for output in _output(folder) if (part := part_folder(output, folder.id)).is_dir()]
 
 

@@ -4,10 +4,14 @@ import shutil
 from pathlib import Path
 
 from desktop_app.disk_use import half_done, orphans
+from desktop_app.domain.job import KINDS_THAT_GO_ON
 from desktop_app.errors import JobError, StorageError
 from desktop_app.hardware.disk import folder_bytes
+from desktop_app.job_folder import JobFolder
 
 from .submit import folder_of
+
+_GOES_ON = ("quantize", *KINDS_THAT_GO_ON)  # from what is whole of a half-written result
 
 
 def free_job(job_id: str) -> int:
@@ -21,6 +25,14 @@ def free_job(job_id: str) -> int:
     if not folder.has_outcome:
         raise JobError(f"Job {job_id} has not ended; it needs its checkpoints.", "Cancel it first.")
     return sum(map(_remove, [*half_done(folder), folder.checkpoints_dir]))
+
+
+def clear_useless(folder: JobFolder, kind: str) -> None:
+    """Remove what a job that ended without a result left half done and cannot go on from, as an end by force does."""
+    if kind in _GOES_ON:
+        return
+    for part in half_done(folder):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def free_orphan(path: str) -> int:

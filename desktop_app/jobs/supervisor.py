@@ -22,6 +22,7 @@ from desktop_app.storage.index import Index
 from .attempt import Attempt, Graces, abandon, adopt, begin, folder_gone
 from .disk_wait import DISK_ERROR, DiskWaits
 from .follow_up import queue_evaluation
+from .free_space import clear_useless
 from .guard import Hold
 from .laptop import Laptop, held_row
 from .ledger import Ledger
@@ -209,6 +210,8 @@ class Supervisor:
                 queue_evaluation(attempt.folder, replace(attempt.row, state=outcome.state))
             except AppError as error:  # the result stands; only its measurement is missing
                 _LOG.error("%s: cannot be measured: %s", job_id, error)
+        if outcome.state is not JobState.SUCCEEDED:
+            clear_useless(attempt.folder, attempt.row.kind)
         self._ledger.settle(attempt.folder, attempt.row, outcome)
 
     def _guarded(self, folder: JobFolder, action: Callable[[JobFolder], None]) -> None:

@@ -59,6 +59,7 @@ GO_ON = Action(
     do=submit.run_on,
     done="It is in the queue and goes on where it stopped.",
 )
+CANCEL_WHOLE = replace(CANCEL, question="It ends at once and gives no result; what it has written goes.")
 CANCEL_KEEPING = replace(
     CANCEL, question="It ends at once and gives no result. What it has fetched so far stays, so that it can go on."
 )
@@ -90,7 +91,7 @@ SMALLER = Action(
 def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
     """Return what can be done with the job now, the most usual first; running it again is always possible."""
     is_training = job.kind == "finetune"
-    cancel = CANCEL_KEEPING if job.kind in KINDS_THAT_GO_ON else CANCEL
+    cancel = CANCEL_KEEPING if job.kind in KINDS_THAT_GO_ON else CANCEL_WHOLE
     if job.kind == "quantize":
         cancel = CANCEL_QUANTIZING
     match job.state:
