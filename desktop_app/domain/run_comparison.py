@@ -5,12 +5,12 @@ know yet counts as at its default; a figure is called best only where one direct
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .job import Job
-from .spec import SPEC_TYPES
+from .spec import as_json, usual_value
 
 Estimator = Callable[[Job], float | None]
 _LOWER_IS_BETTER = (
@@ -125,17 +125,7 @@ def _measured_s(job: Job) -> float | None:
 
 
 def _setting(job: Job, name: str) -> Any:
-    if name in job.spec:
-        return _plain(job.spec[name])
-    kind = SPEC_TYPES.get(job.kind)
-    field = kind.model_fields.get(name) if kind is not None else None
-    if field is None or field.is_required():
-        return None
-    return _plain(field.get_default(call_default_factory=True))
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | dict) else value
+    return as_json(job.spec[name]) if name in job.spec else usual_value(job.kind, name)
 
 
 def _is_number(value: Any) -> bool:

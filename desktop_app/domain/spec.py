@@ -73,6 +73,18 @@ def parse_spec_text(text: str | bytes, origin: str = "The spec") -> JobSpec:
     return parse_spec(raw)
 
 
+def usual_value(kind: str, name: str) -> Any:
+    """Return the default of a setting as JSON has it; None where it must be given, or nobody knows it."""
+    spec_type = SPEC_TYPES.get(kind)
+    field = spec_type.model_fields.get(name) if spec_type is not None else None
+    return None if field is None or field.is_required() else as_json(field.get_default(call_default_factory=True))
+
+
+def as_json(value: Any) -> Any:
+    """Return a setting as JSON has it: a list in place of a tuple."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _told_in_words(error: ValidationError, kind: str) -> SpecError:
     problem = error.errors(include_url=False)[0]
     place = [str(part) for part in problem["loc"] if part != kind]

@@ -14,7 +14,7 @@ from desktop_app import __version__
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.run_record import RunRecord
-from desktop_app.domain.spec import SPEC_TYPES
+from desktop_app.domain.spec import SPEC_TYPES, as_json, usual_value
 
 from .curve import change
 from .log_text import LogText
@@ -232,8 +232,8 @@ def settings(job: Job) -> tuple[list[Fact], list[Fact]]:
             continue
         field = kind.model_fields.get(name) if kind is not None else None
         about = (field.description or "") if field is not None else ""
-        default = field.get_default(call_default_factory=True) if field is not None else None
-        is_usual = field is not None and not field.is_required() and _plain(default) == _plain(value)
+        has_default = field is not None and not field.is_required()
+        is_usual = has_default and as_json(value) == usual_value(job.kind, name)
         whole = value if name in _PATHS and isinstance(value, str) else ""
         (usual if is_usual else changed).append(Fact(label(name), setting_text(name, value), whole, about))
     return changed, usual
@@ -261,10 +261,6 @@ def report_text(job: Job, record: RunRecord, log: LogText) -> str:
             *newest,
         ]
     )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def setting_text(name: str, value: Any) -> str:

@@ -17,7 +17,7 @@ from desktop_app.errors import DataError
 from desktop_app.training_data.examples import Examples, bad_rows_sentence
 from desktop_app.training_data.tokenization import AnswerTokens, Tokenization
 
-from .token_rows import drawn_aside
+from .token_rows import drawn_aside, left_out
 
 Part = dict[str, Sequence[int] | bool]
 _LOOK_EVERY_ROWS = 200
@@ -97,16 +97,7 @@ class ComparedAnswers:
 
     def sentences(self, max_length: int) -> list[str]:
         """Say what the user should know about the data, in order of weight."""
-        said = []
-        if self.bad:
-            said.append(self.bad)
-        if self.unfit:
-            said.append(f"{self.unfit:,} examples are left out: they do not hold the answers that this objective asks.")
-        if self.without_answer:
-            said.append(f"{self.without_answer:,} examples are left out: no answer remains in {max_length:,} tokens.")
-        if self.cut:
-            said.append(f"{self.cut:,} of {self.read:,} examples are longer than {max_length:,} tokens and were cut.")
-        return said
+        return left_out(self.bad, self.without_answer, self.cut, self.read, max_length, self.unfit)
 
 
 def answers_tokenized(

@@ -18,7 +18,7 @@ from desktop_app.domain.bundle_spec import Bundle, BundleFile, BundlePart, Bundl
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import job_name
 from desktop_app.domain.preset import preset_text
-from desktop_app.domain.spec import JobSpec
+from desktop_app.domain.spec import JobSpec, as_json
 from desktop_app.errors import JobError
 from desktop_app.hardware.disk import refuse_too_large
 from desktop_app.job_folder import JobFolder
@@ -168,7 +168,7 @@ def _packed_job(run: JobFolder, parts: list[BundlePart], model_place: str, packi
     result = run.read_result()
     if "result" in parts and result is not None:
         packing.add_folder("result", result)
-    shown = settings.model_dump(mode="json") | {name: _plain(value) for name, value in changes.items()}
+    shown = settings.model_dump(mode="json") | {name: as_json(value) for name, value in changes.items()}
     return {"name": paths.portable_name(job_name(settings)), "job": run.id, "spec": shown}
 
 
@@ -209,10 +209,6 @@ def _packed_path(path: Path, moved: dict[str, str], packing: _Packing) -> str:
         packing.add(f"data/{name}", file)
         moved[str(file.absolute())] = name
     return f"data/{place}"
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _listed(about: dict[str, Any], sources: list[Source], digests: dict[str, str]) -> str:

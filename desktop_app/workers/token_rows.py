@@ -124,14 +124,18 @@ class Tokenized:
 
     def sentences(self, max_length: int) -> list[str]:
         """Say what the user should know about the data, in order of weight."""
-        said = []
-        if self.bad:
-            said.append(self.bad)
-        if self.without_answer:
-            said.append(f"{self.without_answer:,} examples are left out: no answer remains in {max_length:,} tokens.")
-        if self.cut:
-            said.append(f"{self.cut:,} of {self.read:,} examples are longer than {max_length:,} tokens and were cut.")
-        return [*said, *self.notes]
+        return [*left_out(self.bad, self.without_answer, self.cut, self.read, max_length), *self.notes]
+
+
+def left_out(bad: str, without_answer: int, cut: int, read: int, max_length: int, unfit: int = 0) -> list[str]:
+    """Say what of the data is not learned from, or not whole, in order of weight; what is 0 or '' is not said."""
+    said = (
+        (bad, bad),
+        (unfit, f"{unfit:,} examples are left out: they do not hold the answers that this objective asks."),
+        (without_answer, f"{without_answer:,} examples are left out: no answer remains in {max_length:,} tokens."),
+        (cut, f"{cut:,} of {read:,} examples are longer than {max_length:,} tokens and were cut."),
+    )
+    return [sentence for is_so, sentence in said if is_so]
 
 
 def tokenized(

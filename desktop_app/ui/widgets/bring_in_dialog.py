@@ -19,7 +19,7 @@ from desktop_app.ui.work_time import work_time_text
 from .banner import BannerPlace
 from .bundle_dialog import open_bundle
 from .button import button, icon_button
-from .dialog import answer_of
+from .dialog import answer_of, card_dialog
 from .hint import hint
 from .path_picker import pick_file, pick_folder, typed_path
 
@@ -32,8 +32,7 @@ async def bring_in(state: WindowState, source: str = "") -> None:
     if source and await run.io_bound(may_be_bundle, Path(source)):
         await open_bundle(state, source)
         return
-    with ui.dialog() as dialog, ui.card().classes("w-[540px] gap-3") as card:
-        card.props["aria-label"] = "Bring in a model"
+    with card_dialog("Bring in a model", "w-[540px]") as dialog:
         form = _Form(state, dialog, source)
     dialog.open()
     if source:

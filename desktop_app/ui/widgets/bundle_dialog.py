@@ -18,7 +18,7 @@ from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
-from .dialog import answer_of
+from .dialog import card_dialog, show_job_of
 from .path_picker import pick_file, pick_folder, typed_path
 
 BUNDLE_HINT = "Pack it for another computer"
@@ -36,26 +36,20 @@ def can_be_bundled(job: Job) -> bool:
 
 async def make_bundle(state: WindowState, model: str, job: Job | None = None) -> None:
     """Show the dialog that packs a job with its model, or a model alone, until a job was handed in or it is closed."""
-    with ui.dialog() as dialog, ui.card().classes("w-[540px] gap-3") as card:
-        card.props["aria-label"] = "Make a bundle"
+    with card_dialog("Make a bundle", "w-[540px]") as dialog:
         form = _Packing(state, dialog, model, job)
     dialog.open()
     await form.show_room()
-    job_id = await answer_of(dialog)
-    if job_id:
-        state.open_job(job_id)
+    await show_job_of(dialog, state)
 
 
 async def open_bundle(state: WindowState, bundle: str = "") -> None:
     """Show the dialog that takes a bundle in, until a job was handed in or it is closed."""
-    with ui.dialog() as dialog, ui.card().classes("w-[540px] gap-3") as card:
-        card.props["aria-label"] = "Open a bundle"
+    with card_dialog("Open a bundle", "w-[540px]") as dialog:
         form = _Opening(state, dialog, bundle)
     dialog.open()
     await form.look()
-    job_id = await answer_of(dialog)
-    if job_id:
-        state.open_job(job_id)
+    await show_job_of(dialog, state)
 
 
 class _Packing:

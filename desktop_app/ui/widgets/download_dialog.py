@@ -22,7 +22,7 @@ from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button
-from .dialog import answer_of
+from .dialog import card_dialog, show_job_of
 from .hint import hint
 from .path_picker import pick_folder
 
@@ -31,15 +31,12 @@ _ASK_TIMEOUT_S = 60.0
 
 async def download(state: WindowState) -> None:
     """Show the dialog until a job was handed in or it is closed."""
-    with ui.dialog() as dialog, ui.card().classes("w-[560px] gap-3") as card:
-        card.props["aria-label"] = "Download a model"
+    with card_dialog("Download a model", "w-[560px]") as dialog:
         if state.settings.offline:
             _draw_offline(state, dialog)
         else:
             _Form(state, dialog)
-    job_id = await answer_of(dialog)
-    if job_id:
-        state.open_job(job_id)
+    await show_job_of(dialog, state)
 
 
 def _draw_offline(state: WindowState, dialog: ui.dialog) -> None:

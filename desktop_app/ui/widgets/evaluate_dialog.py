@@ -15,7 +15,7 @@ from desktop_app.ui.window_state import WindowState
 
 from .banner import BannerPlace
 from .button import button, icon_button
-from .dialog import answer_of
+from .dialog import card_dialog, show_job_of
 from .path_picker import pick_file, typed_path
 
 EVALUATE_HINT = "Perplexity, divergence, answers, speed and size, in one report beside the original"
@@ -26,13 +26,10 @@ _SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".md")
 async def evaluate_model(state: WindowState, model: str) -> None:
     """Show the dialog for a model, or for what was made of one, until a job was handed in or it is closed."""
     await state.models.read(model)
-    with ui.dialog() as dialog, ui.card().classes("w-[600px] gap-3 no-wrap") as card:
-        card.props["aria-label"] = "Evaluate"
+    with card_dialog("Evaluate", "w-[600px] no-wrap") as dialog:
         _Form(state, dialog, model)
     dialog.open()
-    job_id = await answer_of(dialog)
-    if job_id:
-        state.open_job(job_id)
+    await show_job_of(dialog, state)
 
 
 def held_out_results(jobs: list[Job], model: str) -> dict[str, str]:

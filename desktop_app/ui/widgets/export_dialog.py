@@ -20,7 +20,7 @@ from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
-from .dialog import answer_of
+from .dialog import card_dialog, show_job_of
 from .path_picker import pick_folder, typed_path
 
 EXPORT_HINT = "As a whole model, GGUF, or adapter, to a folder or a stick; tried before it is shown"
@@ -42,14 +42,11 @@ def can_be_exported(job: Job) -> bool:
 
 async def export_model(state: WindowState, models: Mapping[str, str]) -> None:
     """Show the dialog for one of the models (folder -> name) until a job was handed in or it is closed."""
-    with ui.dialog() as dialog, ui.card().classes("w-[560px] gap-3") as card:
-        card.props["aria-label"] = "Export"
+    with card_dialog("Export", "w-[560px]") as dialog:
         form = _Form(state, dialog, models)
     dialog.open()
     await form.look()
-    job_id = await answer_of(dialog)
-    if job_id:
-        state.open_job(job_id)
+    await show_job_of(dialog, state)
 
 
 class _Form:

@@ -20,7 +20,7 @@ from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import clock_text, duration_text
 
 from .button import button
-from .dialog import answer_of
+from .dialog import card_dialog, show_job_of
 from .finetune_fields import WORDS
 
 Plan = Callable[[Varied], Duration | None]
@@ -32,9 +32,7 @@ _YES = {"yes": True, "no": False, "true": True, "false": False}
 async def queue_variants(state: WindowState, spec: Varied, plan: Plan = lambda made: None) -> None:
     """Show the dialog until runs are queued or it is closed; `plan` expects the time of a run that none was like."""
     dialog = _Dialog(state, spec, plan)
-    first = await answer_of(dialog.dialog)
-    if first:
-        state.open_job(first)
+    await show_job_of(dialog.dialog, state)
 
 
 class _Dialog:
@@ -47,8 +45,7 @@ class _Dialog:
             name: field for name, field in form.fields.items() if field.kind in _KINDS and name not in form.chosen
         }
         self._made: list[Varied] = []
-        with ui.dialog() as self.dialog, ui.card().classes("!w-[600px] !max-w-full gap-3") as card:
-            card.props["aria-label"] = "Repeat with changes"
+        with card_dialog("Repeat with changes", "!w-[600px] !max-w-full") as self.dialog:
             ui.label("Repeat with changes").classes("t-lead")
             ui.label(
                 "Every combination of these values becomes a job. A run that fails does not stop the others."
