@@ -12,6 +12,8 @@ from .quantize_spec import QuantizeSpec
 from .spec import parse_spec
 
 MOST_VARIANTS = 100
+# What differs stands first in the name and shortly: lists cut long names at the end.
+_SHORT = {"learning_rate": "rate", "max_length": "length", "batch_size": "batch", "gradient_accumulation": "added up"}
 _NAME_LENGTH = 80
 Varied = FinetuneSpec | QuantizeSpec
 
@@ -33,7 +35,8 @@ def variants(spec: Varied, choices: Mapping[str, Sequence[Any]]) -> list[Varied]
     made: list[Varied] = []
     for combination in product(*chosen.values()):
         changes = dict(zip(chosen, combination, strict=True))
-        name = f"{job_name(spec)} {', '.join(f'{key} {_said(value)}' for key, value in changes.items())}"
+        said = ", ".join(f"{_SHORT.get(key, key)} {_said(value)}" for key, value in changes.items())
+        name = f"{said} · {job_name(spec)}"
         raw = {**spec.model_dump(mode="json"), **changes, "name": name[:_NAME_LENGTH], "output": None}
         made.append(parse_spec(raw))  # type: ignore[arg-type]  # of the same kind as `spec`
     return made

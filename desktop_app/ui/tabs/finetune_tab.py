@@ -77,6 +77,7 @@ class _FinetuneTab:
         self._earlier: tuple[Job, ...] | None = None
         self._is_counted = False
         self._basis: Known | None = None
+        self._missing = ""
         self._draw()
         state.prefilled.subscribe(self._take)
         state.models.changed.subscribe(self._follow)
@@ -201,15 +202,13 @@ class _FinetuneTab:
         tokens, counted = state.files.counted.get(state.data, (None, None))
         is_of_model = tokens is not None and tokens.model == state.model
         statistics = counted.statistics if is_of_model and isinstance(counted, DataReport) else None
-        known, draft = None, self.form.draft()
+        draft = self.form.draft()
         is_sound = self.form.facts is not None and not self.form.facts.problem
         self._is_counted = bool(
             draft and is_sound and state.data and state.files.need_tokens(state.data, TokenChoice.of(draft))
         )
         self._basis = None if sample is None else Known(sample=sample, jobs=self._runs(), statistics=statistics)
-        if self._basis is not None:
-            known = self._basis if draft is None else self._known_of(draft, self._basis)
-        self.plan.look(draft, self.form.facts, known)
+        self.plan.look(draft, self.form.facts, self._known_of(draft))
         self.start_with.look(self.form, sample, statistics)
         self._show_figures()
         self._show_earlier()
@@ -256,17 +255,19 @@ class _FinetuneTab:
         else:
             self.time.show(f"≈ {duration_text(expected.seconds)}", span_text(expected))
 
-    def _known_of(self, spec: FinetuneSpec, basis: Known) -> Known:
+    def _known_of(self, spec: FinetuneSpec | None) -> Known | None:
         """What is known beside these settings: the steps they take, and a probe if it was made with them."""
+        if spec is None or self._basis is None:
+            return self._basis
         found = self.state.probe.of(spec)
-        return replace(basis, steps=self.form.steps(spec), probe=found if isinstance(found, Probe) else None)
+        return replace(self._basis, steps=self.form.steps(spec), probe=found if isinstance(found, Probe) else None)
 
     def _expected(self, spec: Varied) -> Duration | None:
         """Expect the time of a variation of what the form holds, as its plan would."""
-        facts, basis = self.form.facts, self._basis
-        if not isinstance(spec, FinetuneSpec) or basis is None or facts is None or facts.problem:
+        known = self._known_of(spec) if isinstance(spec, FinetuneSpec) else None
+        if known is None or self.form.facts is None or self.form.facts.problem:
             return None
-        return job_plan(spec, facts, self._known_of(spec, basis)).time
+        return job_plan(spec, self.form.facts, known).time
 
     def _runs(self) -> tuple[Job, ...]:
         """Trainings of this computer that measured something, newest first."""
@@ -287,6 +288,9 @@ class _FinetuneTab:
 
     def _show_start(self) -> None:
         missing = self.form.missing()
+        if self._missing and not missing:
+            self.banner.clear()  # what an earlier press lacked is there now
+        self._missing = missing
         is_error = bool(self.form.errors) or bool(self.state.model and self.state.data)
         self.start_bar.show(missing, when_it_starts(self.state, self.plan.plan), is_error)
 

@@ -56,6 +56,7 @@ class _Dialog:
             with ui.row().classes("w-full justify-end gap-2"):
                 button("Cancel", kind="quiet", on_click=self.dialog.close)
                 self._queue = button("Queue", kind="primary", on_click=self._submit).mark("queue-variants")
+            ui.timer(1.0, self._say_when)  # tokens are counted and jobs end while it is open
         self._follow()
         self.dialog.open()
 
@@ -91,10 +92,13 @@ class _Dialog:
         else:
             self._said.set_text(self._count_text())
         self._said.classes(add="" if self._made else "c-bad", remove="c-bad" if self._made else "")
-        self._more.set_text(self._when_text() if self._made else "")
+        self._say_when()
         count = len(self._made)
         self._queue.set_text(f"Queue {count} {'run' if count == 1 else 'runs'}" if count else "Queue")
         self._queue.set_enabled(bool(self._made))
+
+    def _say_when(self) -> None:
+        self._more.set_text(self._when_text() if self._made else "")
 
     def _choices(self) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}

@@ -13,7 +13,7 @@ SPEC = FinetuneSpec(model="/m/tiny", data="/d.jsonl", epochs=2, output="/results
 def test_two_fields_make_a_grid_whose_runs_have_names_of_their_own() -> None:
     made = variants(SPEC, {"learning_rate": [1e-4, 2e-4], "rank": [8, 16, 8]})
     assert [(run.learning_rate, run.rank) for run in made] == [(1e-4, 8), (1e-4, 16), (2e-4, 8), (2e-4, 16)]  # type: ignore[union-attr]
-    assert made[1].name == "tiny-lora learning_rate 0.0001, rank 16"
+    assert made[1].name == "rate 0.0001, rank 16 · tiny-lora"
     assert len({run.name for run in made}) == 4
     assert {run.output for run in made} == {None}, "or the second would find the first's folder"
     assert all(
@@ -24,7 +24,7 @@ def test_two_fields_make_a_grid_whose_runs_have_names_of_their_own() -> None:
 
 def test_one_value_is_a_copy_with_one_field_changed() -> None:
     (made,) = variants(QuantizeSpec(model="/m/tiny", method="nf4", name="mine"), {"method": ["int8"]})
-    assert (made.kind, made.name) == ("quantize", "mine method int8")
+    assert (made.kind, made.name) == ("quantize", "method int8 · mine")
 
 
 @pytest.mark.parametrize("choices", [{}, {"rank": []}, {"rank": range(1, 200)}])
