@@ -49,6 +49,11 @@ class RunRecord:
             self.event_count += 1
             self._add_one(event)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the user let it save what it had before it was done, so that it can go on."""
+        return isinstance(self.end, Succeeded) and self.end.stopped_early
+
     def latest(self, name: str) -> float | None:
         """Return the newest value of a metric, None if it was never measured."""
         points = self.metrics.get(name)

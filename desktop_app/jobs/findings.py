@@ -24,12 +24,13 @@ def findings_of(job: Job, record: RunRecord | None = None) -> list[RunFinding]:
     except AppError:  # gone, or written by another version
         return []
     assert isinstance(spec, FinetuneSpec)
-    record = record or _read(folder)
+    record = record or record_of(folder)
     kept = [point.step for point in record.checkpoints if (folder.path / point.path).is_dir()]
     return run_findings(spec, record, job.summary, kept, job.message)
 
 
-def _read(folder: JobFolder) -> RunRecord:
+def record_of(folder: JobFolder) -> RunRecord:
+    """Add up a job's events, of all its attempts."""
     record, offset = RunRecord(), -1
     page = folder.read_events()
     while page.offset != offset:

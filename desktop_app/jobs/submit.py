@@ -22,6 +22,7 @@ from desktop_app.result_folder import part_folder
 from desktop_app.storage.index import Index
 
 from .expectation import expectation
+from .findings import record_of
 from .less_memory import shrink
 from .model_specs import refuse_offline, with_own_folder
 from .recovery import TRASH_PREFIX
@@ -114,10 +115,10 @@ def cancel(job_id: str) -> None:
 
 
 def run_on(job_id: str) -> None:
-    """Continue a job that ended without a result, in the same folder.
+    """Continue a job that ended without a result, or that was told to stop and save, in the same folder.
 
     A fine-tuning goes on from its newest checkpoint, a quantization that was cut off or cancelled after its last
-    whole file.
+    whole file. What a stopped one saved moves aside, to `result-before-…`.
 
     Raises:
         JobError: there is no such job, it has not ended, has a result, or keeps nothing to go on from.
@@ -127,7 +128,8 @@ def run_on(job_id: str) -> None:
     outcome = folder.read_outcome()
     if not folder.has_outcome:
         raise JobError(f"Job {job_id} has not ended.", "Only a job that ended can go on; a paused one is resumed.")
-    if outcome is not None and outcome.state.value == "succeeded":
+    is_stopped = record_of(folder).is_stopped
+    if outcome is not None and outcome.state.value == "succeeded" and not is_stopped:
         raise JobError(f"Job {job_id} has its result.", "Run it again with the same settings instead.")
     spec = folder.read_spec()
     if spec.kind not in ("finetune", "quantize", *KINDS_THAT_GO_ON):
@@ -136,7 +138,9 @@ def run_on(job_id: str) -> None:
         )
     refuse_offline(spec)
     try:
-        _keep_unannounced_result(folder)
+        _keep_earlier_result(folder.path / "result")
+        if is_stopped and getattr(spec, "output", None):
+            _keep_earlier_result(Path(str(getattr(spec, "output", ""))))
         for request in Request:
             folder.take_back(request)
         if (marks := folder.read_marks()).is_archived:  # what is at work is not out of sight
@@ -292,11 +296,10 @@ def _not_ended(job_id: str) -> JobError:
     return JobError(f"Job {job_id} has not ended.", "Cancel it first, then delete it.")
 
 
-def _keep_unannounced_result(folder: JobFolder) -> None:
-    """Move away a result whose worker died before it could say so: the continued run writes its own."""
-    result = folder.path / "result"
+def _keep_earlier_result(result: Path) -> None:
+    """Move away what a worker wrote that was stopped, or died before it could say so: the continued run writes anew."""
     if result.exists():
-        move_into_place(result, folder.path / f"result-before-{int(time.time())}")
+        move_into_place(result, result.with_name(f"{result.name}-before-{int(time.time())}"))
 
 
 def _remove_half_done(folder: JobFolder, job_id: str) -> None:

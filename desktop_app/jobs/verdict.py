@@ -51,6 +51,8 @@ def verdict(folder: JobFolder, evidence: Evidence) -> Outcome:
     message, hint = _cause(evidence)
     error = MEMORY_ERROR if evidence.memory and evidence.exit_code in (None, -9) and evidence.forced is None else "job"
     printed = "" if evidence.is_other_boot else console_tail(folder.console_file)
+    if evidence.exit_code == -9:  # not its own fault: where it was is enough
+        printed = printed.rpartition("\n")[2]
     if printed:
         message = f"{message} Last printed: {printed}"
     return _outcome(JobState.INTERRUPTED, error, message, f"{hint} {_GO_ON}".strip())

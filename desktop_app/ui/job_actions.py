@@ -53,6 +53,9 @@ RESUME = Action(
     do=submit.run_on,
     done="It is in the queue and goes on from its checkpoint.",
 )
+RESUME_STOPPED = replace(
+    RESUME, done="It is in the queue and goes on from its checkpoint; what was saved moves aside in its folder."
+)
 GO_ON = Action(
     name="Resume",
     icon="o_play_arrow",
@@ -88,7 +91,7 @@ SMALLER = Action(
 )
 
 
-def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
+def actions_of(job: Job, has_checkpoint: bool, is_stopped: bool = False) -> tuple[Action, ...]:
     """Return what can be done with the job now, the most usual first; running it again is always possible."""
     is_training = job.kind == "finetune"
     cancel = CANCEL_KEEPING if job.kind in KINDS_THAT_GO_ON else CANCEL_WHOLE
@@ -102,7 +105,7 @@ def actions_of(job: Job, has_checkpoint: bool) -> tuple[Action, ...]:
         case JobState.PAUSED:
             return (CONTINUE, STOP, CANCEL) if is_training else (CONTINUE, cancel)
         case JobState.SUCCEEDED:
-            return ()
+            return (RESUME_STOPPED,) if is_training and has_checkpoint and is_stopped else ()
         case JobState.INTERRUPTED | JobState.CANCELLED if job.kind == "quantize":
             return (GO_ON,)
         case _:

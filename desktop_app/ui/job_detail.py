@@ -18,7 +18,7 @@ from desktop_app.job_folder import JobFolder
 from desktop_app.jobs import submit
 
 from .event_feed import EventFeed
-from .job_actions import GO_ON, RESUME, Action, actions_of, perform
+from .job_actions import GO_ON, RESUME, RESUME_STOPPED, Action, actions_of, perform
 from .job_deletion import delete_job
 from .job_figures import REPORT_COPIED, Fact, report_text, settings, summary_figures
 from .job_findings import JobFindings
@@ -40,6 +40,11 @@ from .window_state import WindowState
 from .wording import duration_text, when_text
 
 _NOTE_CHARS = 2000
+_RESUMES = (
+    (RESUME, "Go on from its newest checkpoint"),
+    (RESUME_STOPPED, "Go on from where you stopped it; what was saved moves aside"),
+    (GO_ON, "Go on where it stopped"),
+)
 
 
 class JobDetail:
@@ -190,8 +195,8 @@ class JobDetail:
                 button("Show in Jobs", "o_show_chart", on_click=self._open_in_jobs)
                 return
             button("Run again", "o_replay", "primary", lambda: self._run_again(job))
-            for action, words in ((RESUME, "Go on from its newest checkpoint"), (GO_ON, "Go on where it stopped")):
-                if action in actions_of(job, bool(feed.record.checkpoints)):
+            for action, words in _RESUMES:
+                if action in actions_of(job, bool(feed.record.checkpoints), feed.record.is_stopped):
                     hint(button("Resume", on_click=partial(self._resume, job, action)), words)
             ui.space()
             if can_be_bundled(job):

@@ -119,7 +119,7 @@ class JobView:
         record, now_s = feed.record, time.time()
         self._once(
             self._buttons,
-            (job.id, job.state, bool(record.checkpoints), bool(job.stage)),
+            (job.id, job.state, bool(record.checkpoints), bool(job.stage), record.is_stopped),
             lambda: self._draw_buttons(job, feed),
         )
         self._once(self._banner, (job.id, job.state, job.message), lambda: self._draw_banner(job, feed))
@@ -201,7 +201,7 @@ class JobView:
             self._machine_charts.show_now(list(self._window.machine))
 
     def _draw_buttons(self, job: Job, feed: EventFeed) -> None:
-        for action in actions_of(job, bool(feed.record.checkpoints)):
+        for action in actions_of(job, bool(feed.record.checkpoints), feed.record.is_stopped):
             if action.is_small:
                 icon_button(action.icon, action.name, lambda action=action: self._perform(action, job))
             else:

@@ -156,6 +156,24 @@ def test_run_on_continues_from_the_newest_checkpoint(bench: Bench) -> None:
     assert sorted(event["seq"] for event in events) == [event["seq"] for event in events]
 
 
+def test_what_was_stopped_and_saved_goes_on_and_its_first_result_moves_aside(bench: Bench) -> None:
+    job_id = bench.submit("steps=4000 checkpoint=2")
+    bench.until(lambda: bool((row := bench.row(job_id)) and row.done >= 2), "it is at work")
+    submit.stop(job_id)
+    assert bench.until_ended(job_id).state is JobState.SUCCEEDED
+    folder = bench.folder(job_id)
+    saved = (folder.path / "result" / "manifest.json").read_bytes()
+    spec = folder.spec_file
+    spec.write_text(spec.read_text().replace("steps=4000", f"steps={int(bench.row(job_id).done) + 2}"))  # type: ignore[union-attr]
+    submit.run_on(job_id)
+    bench.until(lambda: len(list(folder.path.glob("result*"))) == 2 and folder.has_outcome, "it has gone on")
+    assert bench.until_ended(job_id).state is JobState.SUCCEEDED
+    (aside,) = folder.path.glob("result-before-*")
+    assert (aside / "manifest.json").read_bytes() == saved
+    with pytest.raises(JobError, match="has its result"):
+        submit.run_on(job_id)
+
+
 def test_the_last_word_of_an_earlier_attempt_does_not_count(bench: Bench) -> None:
     job_id = bench.submit("steps=3 end=fail at=2")
     assert bench.until_ended(job_id).state is JobState.FAILED

@@ -275,11 +275,8 @@ class _FinetuneTab:
 
     def _show_earlier(self) -> None:
         model, data = self.state.model, self.state.data
-        found = tuple(
-            job
-            for job in self.state.jobs
-            if job.kind == "finetune" and (job.model, job.data) == (model, data) and model
-        )[:_EARLIER_COUNT]
+        runs = (job for job in self.state.jobs if job.kind == "finetune" and model)
+        found = tuple(job for job in runs if (job.model, job.data) == (model, data))[:_EARLIER_COUNT]
         if found != self._earlier:
             self._earlier = found
             self.earlier.clear()

@@ -16,6 +16,7 @@ from desktop_app.ui.job_actions import (
     PAUSE,
     REMOVE,
     RESUME,
+    RESUME_STOPPED,
     SAVE,
     SMALLER,
     STOP,
@@ -132,6 +133,12 @@ def test_what_can_be_done_in_each_state(
     kind: str, state: JobState, has_checkpoint: bool, actions: tuple[Action, ...]
 ) -> None:
     assert actions_of(replace(PLAIN, kind=kind, state=state), has_checkpoint) == actions
+
+
+def test_a_fine_tuning_that_was_stopped_and_saved_can_go_on() -> None:
+    stopped = replace(PLAIN, kind="finetune", state=JobState.SUCCEEDED)
+    assert actions_of(stopped, True, is_stopped=True) == (RESUME_STOPPED,)
+    assert actions_of(stopped, False, is_stopped=True) == ()
 
 
 def test_a_fine_tuning_that_ran_out_of_memory_goes_on_smaller() -> None:
