@@ -154,8 +154,8 @@ def run_on(job_id: str) -> None:
     ensure_supervisor()
 
 
-def run_on_smaller(job_id: str) -> None:
-    """Continue a fine-tuning that ran out of memory, with the next smaller plan.
+def run_on_smaller(job_id: str) -> str:
+    """Continue a fine-tuning that ran out of memory with the next smaller plan; return what changes, in words.
 
     Raises:
         JobError: it cannot become smaller, or as `run_on`.
@@ -163,8 +163,9 @@ def run_on_smaller(job_id: str) -> None:
     folder = folder_of(job_id)
     if not folder.has_outcome:
         raise JobError(f"Job {job_id} has not ended.", "Only a job that ended can go on with another plan.")
-    shrink(folder)
+    plan = shrink(folder)
     run_on(job_id)
+    return plan.notes[-1]
 
 
 def save_now(job_id: str) -> None:

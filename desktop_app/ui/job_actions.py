@@ -18,7 +18,7 @@ from .widgets.question import ask
 class Action:
     """One button: `question` is asked first where something could be lost, `done` is said afterwards.
 
-    `is_small`: drawn as its icon alone, beside the others.
+    What `do` returns as text is said below that. `is_small`: drawn as its icon alone, beside the others.
     """
 
     name: str
@@ -87,7 +87,7 @@ SMALLER = Action(
     name="Resume with a smaller plan",
     icon="o_compress",
     do=submit.run_on_smaller,
-    done="It is in the queue and goes on from its checkpoint with less memory.",
+    done="It is in the queue, with a plan that needs less memory.",
 )
 
 
@@ -123,10 +123,10 @@ async def perform(action: Action, job: Job, on_error: Callable[[AppError], objec
         if answer != action.yes:
             return False
     try:
-        await run.io_bound(action.do, job.id)
+        said = await run.io_bound(action.do, job.id)
     except AppError as error:
         on_error(error)
         return False
     if action.done:
-        ui.notify(action.done)
+        ui.notify(action.done, **({"caption": said} if isinstance(said, str) else {}))
     return True

@@ -34,7 +34,7 @@ def test_a_kill_by_the_memory_limit_is_told_and_one_click_goes_on(bench: Bench, 
     row = bench.until_ended(job_id)
     assert (row.state, row.error) == (JobState.INTERRUPTED, "memory")
     assert "likely out of memory" in row.message
-    submit.run_on_smaller(job_id)
+    assert "in place of" in submit.run_on_smaller(job_id), "it says what changes"
     bench.until(lambda: bench.state(job_id) is JobState.SUCCEEDED, "the end")
     row = bench.row(job_id)
     assert row is not None
