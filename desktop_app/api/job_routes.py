@@ -209,7 +209,7 @@ def download_result(job_id: str) -> StreamingResponse:
     return StreamingResponse(content, media_type="application/zip", headers=headers)
 
 
-def _acting(action: Callable[[str], None]) -> Callable[[str], Asked]:
+def _acting(action: Callable[[str], object]) -> Callable[[str], Asked]:
     def act(job_id: str) -> Asked:
         _folder(job_id)
         action(job_id)

@@ -62,7 +62,9 @@ def run_findings(
         *_like_a_coin(spec, summary),
         *_masked(spec, summary),
     ]
-    if not {"rate", "rose"} & {finding.code for finding in found}:
+    if {"rate", "rose"} & {finding.code for finding in found}:
+        found = [finding for finding in found if finding.code != "nothing"]  # it did learn, and then too much
+    else:
         found += _still_falling(spec, record, summary)
     order = ("problem", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding.severity))
@@ -140,6 +142,7 @@ def _learned_little(spec: FinetuneSpec, summary: Mapping[str, Any]) -> Iterator[
         return
     is_worse = after > before * (1 + _HARDLY)
     rate = float(f"{spec.learning_rate / 3 if is_worse else min(_HIGHEST_RATE, spec.learning_rate * 3):.1g}")
+    again = RunFix(label=f"Run again at {rate:g}", changes={"learning_rate": rate})
     yield RunFinding(
         code="worse" if is_worse else "nothing",
         severity="problem" if is_worse else "warning",
@@ -147,7 +150,7 @@ def _learned_little(spec: FinetuneSpec, summary: Mapping[str, Any]) -> Iterator[
         if is_worse
         else "It learned next to nothing that helps on held-out rows.",
         evidence=f"Held-out loss {before:.3f} before, {after:.3f} after.",
-        fix=RunFix(label=f"Run again at {rate:g}", changes={"learning_rate": rate}),
+        fix=again if is_worse or rate > spec.learning_rate else _longer(spec),
     )
 
 
@@ -195,7 +198,10 @@ def _masked(spec: FinetuneSpec, summary: Mapping[str, Any]) -> Iterator[RunFindi
 
 
 def _still_falling(spec: FinetuneSpec, record: RunRecord, summary: Mapping[str, Any]) -> Iterator[RunFinding]:
-    """The last quarter of the loss lies below the quarter before by 2 % and by more than chance explains."""
+    """The last quarter of the loss lies below the quarter before by 2 % and by more than chance explains.
+
+    Or the held-out loss, which is always that of the same rows, fell by 2 % from its last measurement but one.
+    """
     losses = [value for _, value in record.metrics.get("loss", ())]
     quarter = len(losses) // 4
     if quarter < 5 or not summary:
@@ -205,7 +211,9 @@ def _still_falling(spec: FinetuneSpec, record: RunRecord, summary: Mapping[str, 
     error = ((variance(before) + variance(last)) / quarter) ** 0.5
     measured: list[Point] = [point for point in record.metrics.get("eval_loss", ()) if point[0] > 0]
     is_lowest = not measured or measured[-1][1] <= min(value for _, value in measured)
-    if drop < 0.02 * abs(fmean(before)) or drop < _STANDARD_ERRORS * error or not is_lowest:
+    falls = drop >= 0.02 * abs(fmean(before)) and drop >= _STANDARD_ERRORS * error
+    falls_held_out = len(measured) > 2 and drop > 0 and measured[-1][1] <= 0.98 * measured[-2][1]
+    if not (falls or falls_held_out) or not is_lowest:
         return
     also = f" Held-out loss was lowest at the end ({measured[-1][1]:.3f})." if len(measured) > 1 else ""
     yield RunFinding(

@@ -104,6 +104,21 @@ def test_held_out_loss_before_and_after_is_judged(after: float, code: str) -> No
         assert codes[code].fix.changes["learning_rate"] > SPEC.learning_rate
 
 
+def test_what_learned_nothing_at_the_highest_rate_is_not_told_to_take_that_rate_again() -> None:
+    said = {"eval_loss_before": 3.0, "eval_loss_after": 2.99}
+    highest = SPEC.model_copy(update={"learning_rate": 0.01, "epochs": 2})
+    assert found(spec=highest, summary=said)["nothing"].fix.changes == {"epochs": 3}
+    assert "nothing" not in found(ROSE, spec=highest, summary=said), "it learned, and then unlearned it"
+
+
+def test_a_held_out_loss_that_still_falls_asks_for_more_though_single_batches_jump() -> None:
+    jumping = [6.0, 5.0] * 6 + [5.6, 4.7] * 3 + [5.5, 4.6] * 3
+    run = record(loss=jumping, eval_loss=[(8, 5.5), (16, 5.0), (24, 4.2)])
+    assert "4.200" in found(run, summary={"steps": 24})["falling"].evidence
+    still = record(loss=jumping, eval_loss=[(8, 5.5), (16, 4.22), (24, 4.2)])
+    assert "falling" not in found(still, summary={"steps": 24})
+
+
 def test_preferences_no_better_than_a_coin_are_told() -> None:
     dpo = SPEC.model_copy(update={"objective": "dpo"})
     assert "54 %" in found(spec=dpo, summary={"eval_accuracy_after": 0.54, "held_out_rows": 50})["coin"].message
