@@ -363,6 +363,7 @@ async def test_a_preset_is_saved_as_yaml_and_opened_again(user: User, chosen: Wi
     await sees(user, "All settings in one JSON file")
     user.find(marker="spec-path").clear().type(str(tmp_path / "mine.yaml"))
     await sees(user, "The settings that differ from the defaults")
+    await user.should_not_see("Copy the line")
     user.find(marker="save-spec-file").click()
     await until((tmp_path / "mine.yaml").is_file)
     assert "rank: 32" in (tmp_path / "mine.yaml").read_text()

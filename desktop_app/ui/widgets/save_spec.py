@@ -62,10 +62,12 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
             def choose(event: events.ValueChangeEventArguments) -> None:
                 path.value = str(Path(str(path.value)).with_suffix(event.value))
 
-            ui.toggle(kinds, value=".json", on_change=choose).mark("spec-kind").props('aria-label="What to save"')
+            kind = ui.toggle(kinds, value=".json", on_change=choose).classes("self-start").mark("spec-kind")
+            kind.props('aria-label="What to save"')
         with ui.row().classes("w-full justify-end gap-2"):
             button("Cancel", kind="quiet", on_click=dialog.close)
-            button("Copy the line", on_click=lambda: copy(line.text, "Copied the line."))
+            copying = button("Copy the line", on_click=lambda: copy(line.text, "Copied the line."))
+            copying.bind_visibility_from(line, "visible")  # a preset is nothing that a terminal runs
             button("Save", kind="primary", on_click=lambda: _save(spec, path, dialog)).mark("save-spec-file")
     await answer_of(dialog)
 
