@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import torch
 from bitsandbytes import functional as bitsandbytes_functional
+from bitsandbytes.backends.default.ops import _get_4bit_quantize_bounds
 
 from .tensor_sink import PlannedTensor
 
 _SCALES_BLOCK = 256  # bitsandbytes' own, for the scales of scales
+_AT_ONCE = 131_072  # values; what is computed with them fits the cache of a core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,9 @@ class FourBit:
     def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Pack a piece; its scales are kept."""
         flat = piece.to(self.device).to(self.dtype).reshape(-1)
+        if self.kind == "nf4" and flat.device.type == "cpu" and flat.numel() % self.block_size == 0:
+            packed, scales = _quick_nf4(flat, self.block_size)
+            return packed, (scales,)
         packed, state = bitsandbytes_functional.quantize_4bit(
             flat, blocksize=self.block_size, quant_type=self.kind, compress_statistics=False
         )
@@ -78,6 +83,31 @@ class FourBit:
 
     def _beside(self, what: str, dtype: torch.dtype, elements: int) -> PlannedTensor:
         return PlannedTensor(name=f"{self.name}.{what}", dtype=dtype, shape=(elements,))
+
+
+def _quick_nf4(flat: torch.Tensor, block_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Quantize whole blocks as bitsandbytes' `quantize_4bit` does on a processor, in a third of its time.
+
+    The place of a value among the 15 bounds is counted by comparing it with each, which processors do many at a time;
+    bitsandbytes searches it by halves. The bits are the same: tests/workers/test_streamed_bits.py.
+    """
+    packed = torch.empty((flat.numel() // 2, 1), dtype=torch.uint8)
+    scales = torch.empty(flat.numel() // block_size)
+    bounds = _get_4bit_quantize_bounds("nf4", flat.device)[0].tolist()
+    most = min(_AT_ONCE, flat.numel())
+    is_above, places = torch.empty(most, dtype=torch.bool), torch.empty(most, dtype=torch.uint8)
+    for start in range(0, flat.numel(), _AT_ONCE):
+        values = flat[start : start + _AT_ONCE].to(torch.float32, copy=True).view(-1, block_size)
+        count = values.numel()
+        largest = values.abs().amax(-1)
+        values.mul_((1.0 / largest.clamp(min=1e-38)).view(-1, 1))
+        above, place = is_above[:count], places[:count].zero_()
+        for bound in bounds:
+            torch.gt(values.view(-1), bound, out=above)
+            place.add_(above.view(torch.uint8))
+        packed[start // 2 : (start + count) // 2, 0] = (place[::2] << 4) | place[1::2]
+        scales[start // block_size : (start + count) // block_size] = largest
+    return packed, scales
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from bitsandbytes import functional as bitsandbytes_functional
+from bitsandbytes.backends.default.ops import _get_4bit_quantize_bounds
 from safetensors import safe_open
 
+from desktop_app.workers.bitsandbytes_recipe import _quick_nf4
 from desktop_app.workers.older_config import keep_older_names
 from tests.workers.random_models import write_random_model
 from tests.workers.running import run_job
@@ -114,3 +117,26 @@ def test_every_tensor_is_bit_equal(
         assert "model.layers.1.mlp.up_proj" not in kept
     if "skip_modules" in spec:
         assert ran.last.summary["quantized_layers"] == 2 * 7 - 2 - 4
+
+
+@pytest.mark.parametrize("block_size", [32, 64, 4096])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_quick_way_to_nf4_gives_the_librarys_bits(dtype: torch.dtype, block_size: int) -> None:
+    """More values than are computed at once; among them each bound and its neighbours, zeros and the smallest ones."""
+    torch.manual_seed(block_size)
+    bounds = _get_4bit_quantize_bounds("nf4", torch.device("cpu"))[0]
+    near = torch.cat([bounds, bounds.nextafter(torch.tensor(2.0)), bounds.nextafter(torch.tensor(-2.0))])
+    values = torch.randn(block_size * (200_000 // block_size + 1)) * 0.02
+    values[: near.numel()], values[near.numel()] = near, 1.0
+    values[block_size : 2 * block_size] = 0.0
+    values[2 * block_size : 3 * block_size] *= 1e-6
+    flat = values.to(dtype)
+    wanted, state = bitsandbytes_functional.quantize_4bit(
+        flat, blocksize=block_size, quant_type="nf4", compress_statistics=False
+    )
+    packed, scales = _quick_nf4(flat, block_size)
+    assert torch.equal(packed, wanted)
+    assert torch.equal(scales, state.absmax)
+    # In 32 bits values lie on the bounds exactly.
+    exact, _ = _quick_nf4(values, block_size)
+    assert torch.equal(exact, bitsandbytes_functional.quantize_4bit(values, blocksize=block_size, quant_type="nf4")[0])
