@@ -29,6 +29,7 @@ print("changed", changed)
 """
 
 
+@pytest.mark.night  # test_offline.py runs it each time, and counts what it connects to
 @pytest.mark.skipif(not demo_dir().is_dir(), reason="the demo is not there")
 def test_the_demo_job_from_click_to_history(open_window: Callable[..., NativeWindow], data_dir: Path) -> None:
     window = open_window()
