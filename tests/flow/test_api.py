@@ -189,36 +189,6 @@ def test_a_file_is_sent_in_pieces_and_never_overwrites_one(script: Script) -> No
     assert {path.parent for path in uploads_dir().rglob("*")} == {uploads_dir()}
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this computer")
-def test_the_pages_about_the_api_ask_for_nothing_elsewhere(bench: Bench) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = Program("--browser")
-    link = program.link()
-    ours = link.split("/start")[0]
-    requests: list[str] = []
-    complaints: list[str] = []
-    try:
-        with playwright.sync_playwright() as started:
-            browser = started.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-            )
-            page = browser.new_page()
-            page.on("request", lambda request: requests.append(request.url))
-            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-            page.goto(f"{link}&page=/api/docs")
-            page.get_by_text("Submit Job").first.wait_for()
-            page.goto(f"{ours}/api/redoc")
-            page.get_by_text("Submit Job").first.wait_for(state="attached")
-            browser.close()
-    finally:
-        program.close()
-    assert [url for url in requests if not url.startswith((f"{ours}/", "data:", "blob:"))] == []
-    assert complaints == []
-
-
 def curl(script: Script, *arguments: str) -> str:
     """What curl prints for a path of the API, with the token."""
     *options, path = arguments

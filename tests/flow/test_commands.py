@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from desktop_app import process
+from desktop_app.commands import run_command
 from desktop_app.domain.job import JobState
 from desktop_app.job_folder import job_folders
 from desktop_app.paths import jobs_dir
@@ -27,6 +28,22 @@ def program(*arguments: str, folder: Path | None = None) -> "subprocess.Complete
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+class Called:
+    """A command in this process, which saves the start of one, told as `program` tells it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        self._capsys.readouterr()
+        try:
+            code = run_command(list(arguments))
+        except SystemExit as left:  # argparse, after its help
+            code = int(left.code or 0)
+        said = self._capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
 
 def spec_file(bench: Bench, behaviour: str, **fields: Any) -> str:
@@ -126,34 +143,35 @@ def test_a_bar_is_drawn_on_a_terminal(bench: Bench) -> None:
     assert b"[######------------------]  25%" in output and b"\r" in output
 
 
-def test_history_commands(bench: Bench) -> None:
+def test_history_commands(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    called = Called(capsys)
     assert json.loads(program("jobs", "--json").stdout) == []
     job_id = bench.submit("steps=2")
     bench.until_ended(job_id)
-    assert job_id in program("jobs").stdout
-    assert json.loads(program("jobs", "--json").stdout)[0]["state"] == "succeeded"
-    shown = json.loads(program("show", job_id[:-2], "--json").stdout)
+    assert job_id in called("jobs").stdout
+    assert json.loads(called("jobs", "--json").stdout)[0]["state"] == "succeeded"
+    shown = json.loads(called("show", job_id[:-2], "--json").stdout)
     assert shown["id"] == job_id and shown["spec"]["kind"] == "finetune"
-    assert "Ended well; its result was verified." in program("show", job_id).stdout
+    assert "Ended well; its result was verified." in called("show", job_id).stdout
     for arguments in (("show", "9999"), ("cancel", job_id), ("resume", job_id), ("continue", job_id)):
-        done = program(*arguments)
+        done = called(*arguments)
         assert done.returncode == 2 and job_id in done.stderr + job_id * (arguments[1] == "9999")
     other = bench.submit("steps=10000")
-    done = program("show", job_id[:4])
+    done = called("show", job_id[:4])
     assert done.returncode == 2 and "2 jobs begin with" in done.stderr
     bench.until_step(other, 1)
-    assert program("pause", other).returncode == 0
+    assert called("pause", other).returncode == 0
     bench.until_state(other, JobState.PAUSED)
-    assert program("resume", other).returncode == 0
+    assert called("resume", other).returncode == 0
     bench.until_state(other, JobState.RUNNING)
-    assert "is asked to end" in program("cancel", other).stdout
+    assert "is asked to end" in called("cancel", other).stdout
     bench.until_ended(other)
-    said = json.loads(program("compare", job_id, other, "--json").stdout)
+    said = json.loads(called("compare", job_id, other, "--json").stdout)
     assert said["jobs"] == [job_id, other] and said["settings"] == [], "only their names differ"
-    assert job_id in program("compare", job_id, other).stdout
-    done = program("compare", job_id, job_id)
+    assert job_id in called("compare", job_id, other).stdout
+    done = called("compare", job_id, job_id)
     assert done.returncode == 2 and "1 job cannot be compared" in done.stderr
-    assert program("delete", other).returncode == 0
+    assert called("delete", other).returncode == 0
     assert bench.row(other) is None
 
 
@@ -173,11 +191,12 @@ def test_inspect(bench: Bench) -> None:
         assert done.returncode == 2 and done.stderr.strip()
 
 
-def test_help_names_every_command() -> None:
-    text = program("--help").stdout
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    called = Called(capsys)
+    text = called("--help").stdout
     for command in ("run", "jobs", "show", "inspect", "selftest", "pause", "resume", "stop", "cancel"):
         assert command in text
-        assert "usage: whetstone" in program(command, "--help").stdout
+        assert "usage: whetstone" in called(command, "--help").stdout
     assert program("nonsense").returncode == 2
 
 
