@@ -208,7 +208,7 @@ def test_curl_does_everything_that_the_window_does(script: Script, bench: Bench)
     export = json.dumps({"kind": "export", "model": model})
     assert json.loads(curl(script, "-d", export, "/plans"))["volumes"][0]["needed_bytes"] > 0
     download = json.dumps({"kind": "download", "repo": "owner/name"})
-    assert "nothing to plan with" in json.loads(curl(script, "-d", download, "/plans"))["message"]
+    assert "offline" in json.loads(curl(script, "-d", download, "/plans"))["time_problem"]
     job_id = json.loads(curl(script, "-d", spec, "/jobs"))["id"]
     events = curl(script, f"/jobs/{job_id}/events")
     assert events.startswith("id: ") and "event: started" in events and "event: end" in events
