@@ -110,6 +110,15 @@ def _quick_nf4(flat: torch.Tensor, block_size: int) -> tuple[torch.Tensor, torch
     return packed, scales
 
 
+def _quick_int8(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Quantize rows as bitsandbytes' `int8_vectorwise_quant` does on a processor, in place, in a third of its time.
+
+    The bits are the same: tests/workers/test_streamed_bits.py.
+    """
+    largest = torch.maximum(rows.amax(1), -rows.amin(1))
+    return rows.mul_((127.0 / largest).view(-1, 1)).round_().to(torch.int8), largest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int8:
     """A matrix in LLM.int8: the largest value of each row becomes 127."""
@@ -135,6 +144,9 @@ class Int8:
     def convert(self, piece: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Quantize whole rows, through fp16 as bitsandbytes does."""
         rows = piece.to(self.dtype).to(self.device).contiguous().to(torch.float16)
+        if rows.device.type == "cpu":
+            values, largest = _quick_int8(rows.float())
+            return values, (largest,)
         values, largest, _ = bitsandbytes_functional.int8_vectorwise_quant(rows)
         return values.cpu(), (largest,)
 

@@ -10,7 +10,7 @@ from bitsandbytes import functional as bitsandbytes_functional
 from bitsandbytes.backends.default.ops import _get_4bit_quantize_bounds
 from safetensors import safe_open
 
-from desktop_app.workers.bitsandbytes_recipe import _quick_nf4
+from desktop_app.workers.bitsandbytes_recipe import _quick_int8, _quick_nf4
 from desktop_app.workers.older_config import keep_older_names
 from tests.workers.random_models import write_random_model
 from tests.workers.running import run_job
@@ -140,3 +140,16 @@ def test_the_quick_way_to_nf4_gives_the_librarys_bits(dtype: torch.dtype, block_
     # In 32 bits values lie on the bounds exactly.
     exact, _ = _quick_nf4(values, block_size)
     assert torch.equal(exact, bitsandbytes_functional.quantize_4bit(values, blocksize=block_size, quant_type="nf4")[0])
+
+
+@pytest.mark.parametrize("columns", [1, 33, 257, 2048])
+def test_the_quick_way_to_int8_gives_the_librarys_bits(columns: int) -> None:
+    """Among the rows one of zeros, one of the smallest and one of the largest values that fp16 has, and ties."""
+    torch.manual_seed(columns)
+    rows = torch.randn(64, columns).to(torch.float16)
+    rows[1], rows[2], rows[3, 0], rows[4, -1] = 0.0, 6e-8, 65504.0, -65504.0
+    rows[5] = (torch.arange(columns) % 127 + 0.5) / 127
+    wanted, largest, _ = bitsandbytes_functional.int8_vectorwise_quant(rows.clone())
+    values, found = _quick_int8(rows.float())
+    assert torch.equal(values, wanted)
+    assert torch.equal(found, largest)
