@@ -3,6 +3,7 @@
 Reads the job's folder through an EventFeed in a thread and redraws only what changed; knows no other job.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Hashable
 
@@ -50,6 +51,7 @@ class JobView:
         self._on_run_again = on_run_again
         self._job: Job | None = None
         self._feed: EventFeed | None = None
+        self._reading = asyncio.Lock()  # the clock and a choice may ask at the same time
         self._drawn: dict[int, Hashable] = {}
         self._evaluated = ""
         self._figures: dict[str, Figure] = {}
@@ -60,7 +62,7 @@ class JobView:
                 )
                 self._about = ui.label("").classes("c-3 truncate min-w-0 flex-1")
                 self._buttons = ui.row().classes("gap-2 no-wrap shrink-0")
-            with ui.column().classes(_BODY):
+            with ui.column().classes(_BODY) as self._body:
                 self._draw_body()
 
     @property
@@ -77,6 +79,7 @@ class JobView:
         if self._job is None or job.id != self._job.id:
             self._feed = EventFeed(JobFolder(paths.jobs_dir() / job.id))
             self._problem.clear()
+            self._show_body(False)  # it tells of the job before; the next refresh shows all of this one at once
         self._job = job
         self._name.set_text(job.name)
         self._about.set_text(" · ".join(filter(None, (method_text(job), model_name(job), _file_name(job.data)))))
@@ -86,9 +89,15 @@ class JobView:
         feed = self._feed
         if feed is None:
             return
-        await run.io_bound(feed.read)
-        if feed is self._feed and self._job is not None:
-            await self._show_feed(self._job, feed)
+        async with self._reading:
+            await run.io_bound(feed.read)
+            if feed is self._feed and self._job is not None:
+                await self._show_feed(self._job, feed)
+                self._show_body(feed is self._feed)
+
+    def _show_body(self, is_visible: bool) -> None:
+        self._body.set_visibility(is_visible)
+        self._buttons.set_visibility(is_visible)
 
     def _draw_body(self) -> None:
         self._problem = BannerPlace()

@@ -141,6 +141,7 @@ def click_around(page: Page, options: argparse.Namespace, waiting: str) -> dict[
     times: dict[str, list[float]] = {name: [] for name in clicks}
     for _ in range(options.rounds):
         for name, (target, is_done) in clicks.items():
+            target.first.wait_for()  # all of a job is shown at once, a moment after its name
             box = target.first.bounding_box()
             assert box is not None, name
             page.evaluate(WATCH, is_done)

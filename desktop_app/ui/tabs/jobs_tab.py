@@ -6,7 +6,7 @@ everything here is read from the index and the job folders, so a page drawn anew
 
 import time
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from desktop_app.domain.job import Job, JobState
 from desktop_app.errors import AppError
@@ -113,6 +113,7 @@ class JobsTab:
     def _choose(self, job_id: str) -> None:
         self.state.job_id = job_id
         self._show_jobs()
+        background_tasks.create(self.view.refresh())
 
     async def _refresh(self) -> None:
         if self.state.tab != "jobs":
