@@ -76,6 +76,18 @@ async def test_the_running_job_is_shown_with_its_figures(user: User, state: Wind
     await user.should_not_see(kind=ui.button, content="Run again")
 
 
+async def test_nothing_of_the_job_before_stands_under_the_name_of_the_chosen_one(
+    user: User, state: WindowState, jobs: dict[str, Job]
+) -> None:
+    await opened(user, state)
+    await user.should_see("of 903", retries=PATIENT)
+    user.find(ui.table).trigger("rowClick", [None, {"id": jobs["letters-german-v3"].id}, None])
+    for kind, content in ((ui.button, "Pause"), (ui.label, "of 903")):
+        with pytest.raises(AssertionError):
+            user.find(kind=kind, content=content)
+    await user.should_see(kind=ui.button, content="Remove from queue", retries=PATIENT)
+
+
 async def test_pause_leaves_a_request(user: User, state: WindowState, jobs: dict[str, Job]) -> None:
     await opened(user, state)
     await user.should_see(kind=ui.button, content="Pause", retries=PATIENT)
