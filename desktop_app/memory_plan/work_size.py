@@ -39,9 +39,14 @@ def work_bytes(spec: AnySpec, facts: ModelFacts | None = None) -> int:
         case BundleSpec():
             return _bundle_bytes(spec)
     facts = facts or listed_facts(Path(spec.model))
-    is_merged = isinstance(spec, QuantizeSpec) or (isinstance(spec, ExportSpec) and spec.form in ("whole", "gguf"))
-    base = facts.base_model if facts.kind == "adapter" and is_merged and Path(facts.base_model).is_absolute() else ""
+    base = merged_base(spec, facts)
     return listed_facts(Path(base)).size_bytes if base else facts.size_bytes
+
+
+def merged_base(spec: AnySpec, facts: ModelFacts) -> str:
+    """Return the folder of the model that a job merges an adapter into; '' if it does not, or it is only named."""
+    is_merged = isinstance(spec, QuantizeSpec) or (isinstance(spec, ExportSpec) and spec.form in ("whole", "gguf"))
+    return facts.base_model if facts.kind == "adapter" and is_merged and Path(facts.base_model).is_absolute() else ""
 
 
 def facts_of_size(subject: str, size_bytes: int) -> ModelFacts:

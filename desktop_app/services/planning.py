@@ -13,13 +13,11 @@ from desktop_app.domain.convert_spec import ConvertSpec
 from desktop_app.domain.data_choice import DataChoice, TokenChoice
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.download_spec import DownloadSpec
-from desktop_app.domain.export_spec import ExportSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, subject_of
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.probe import Probe
-from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import AnySpec
 from desktop_app.errors import AppError, ModelError, ServiceError, SpecError
 from desktop_app.memory_plan import is_unknown
@@ -27,7 +25,7 @@ from desktop_app.memory_plan.disk import DiskRoom, disk_rooms
 from desktop_app.memory_plan.duration import step_count
 from desktop_app.memory_plan.job_plan import JobPlan, Known, PlanReport, job_plan
 from desktop_app.memory_plan.starting_point import starting_point
-from desktop_app.memory_plan.work_size import facts_of_size
+from desktop_app.memory_plan.work_size import facts_of_size, merged_base
 from desktop_app.settings import read_stored
 
 from .client import Service
@@ -108,9 +106,8 @@ def _facts(spec: AnySpec, inspect: Service) -> ModelFacts:
     assert not isinstance(spec, DownloadSpec | OpenBundleSpec)
     is_pickle = isinstance(spec, ConvertSpec)
     facts = ModelFacts(**inspect.call("listed_facts" if is_pickle else "model_facts", _LOOK_S, path=spec.model))
-    is_merged = isinstance(spec, QuantizeSpec) or (isinstance(spec, ExportSpec) and spec.form in ("whole", "gguf"))
-    if facts.kind == "adapter" and is_merged and Path(facts.base_model).is_absolute():
-        facts = ModelFacts(**inspect.call("model_facts", _LOOK_S, path=facts.base_model))
+    if base := merged_base(spec, facts):
+        facts = ModelFacts(**inspect.call("model_facts", _LOOK_S, path=base))
     if facts.problem and not is_pickle and spec.kind not in _TAKE_ALL:
         raise ModelError(facts.problem, facts.hint)
     return facts

@@ -183,15 +183,7 @@ class ChatModel:
             )
         new = out[0, len(ids) :].tolist()
         ended = bool(new) and new[-1] in {*_ids(self.model.generation_config.eos_token_id), *words.ends}
-        return Answered(
-            text=stream.text,
-            finish=finish_of(stream, ended, len(new) >= room),
-            prompt_tokens=len(ids),
-            tokens=len(new),
-            first_token_s=max(0.0, stream.first_token - started) if new else 0.0,
-            seconds=time.perf_counter() - started,
-            seed=sampling.seed or 0,
-        )
+        return answered(stream, started, len(ids), len(new), ended, room, sampling)
 
     def _words_of(self, facts: ModelFacts) -> Words:
         key = _key(facts)
@@ -246,9 +238,20 @@ def answer_room(facts: ModelFacts, prompt_tokens: int, wanted: int) -> int:
     return min(wanted, limit - prompt_tokens) if limit else wanted
 
 
-def finish_of(stream: Stream, is_ended: bool, is_full: bool) -> Finish:
-    """Say why an answer is over."""
-    return "stop_text" if stream.has_stop_text else "end" if is_ended else "length" if is_full else "stopped"
+def answered(
+    stream: Stream, started: float, prompt_tokens: int, tokens: int, is_ended: bool, room: int, sampling: Sampling
+) -> Answered:
+    """Say what an answer was and why it is over; `started` by the clock of `time.perf_counter`."""
+    finish: Finish = "end" if is_ended else "length" if tokens >= room else "stopped"
+    return Answered(
+        text=stream.text,
+        finish="stop_text" if stream.has_stop_text else finish,
+        prompt_tokens=prompt_tokens,
+        tokens=tokens,
+        first_token_s=max(0.0, stream.first_token - started) if tokens else 0.0,
+        seconds=time.perf_counter() - started,
+        seed=sampling.seed or 0,
+    )
 
 
 def drawing(sampling: Sampling) -> dict[str, Any]:

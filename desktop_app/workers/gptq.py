@@ -64,7 +64,7 @@ def write_copies(
     where = device.chosen_device(spec.device)
     with foreign_errors_in_words(), ended_when_cancelled(reporter):
         reporter.stage("Reading the text with the original")
-        original = loading.load_model(source, torch.device("cpu"), dtype, progress=_heeding(reporter))
+        original = loading.load_model(source, torch.device("cpu"), dtype, progress=reporter.heeding("tensor"))
         reference = reference_of(spec, source, original)
         del original
         config = _config(spec, rows, modules.groups)
@@ -179,7 +179,7 @@ def _quantized(source: Path, dtype: torch.dtype, config: GPTQConfig, reporter: R
     """In RAM also with a GPU: optimum takes each block there and back by itself."""
     reporter.stage("Loading the model")
     try:
-        return loading.load_model(source, torch.device("cpu"), dtype, config, _heeding(reporter))
+        return loading.load_model(source, torch.device("cpu"), dtype, config, reporter.heeding("tensor"))
     except (ModelError, AttributeError, TypeError) as error:  # the original has been loaded a moment ago
         raise ModelError(
             f"GPTQ's library cannot take this model: {first_sentence(error.__cause__ or error)}",
@@ -232,10 +232,6 @@ def _check(
     reference: Reference,
     reporter: Reporter,
 ) -> Check:
-    def tell(done: int, total: int) -> None:
-        reporter.heed()
-        reporter.progress(done, total, "byte")
-
     def near(model: Any) -> str:
         found, most = mean_divergence(reference, model), _DIVERGENCE_BOUND[spec.bits]
         if not found < most:
@@ -245,17 +241,9 @@ def _check(
     def check(written: Path) -> Checked:
         reporter.stage("Checking the result")
         found = QuantizedCheck(source, written, gptq_format(written, spec.bits), dtype, kept)
-        errors = found.compare(tell)
+        errors = found.compare(reporter.heeding("byte"))
         reporter.stage("Loading the result")
         findings = {**found.findings, **reloaded(written, len(found.layers), where, dtype, near)}
         return Checked(errors=errors, kept=tuple(kept), findings=findings)
 
     return check
-
-
-def _heeding(reporter: Reporter) -> Any:
-    def tell(done: int, total: int) -> None:
-        reporter.heed()
-        reporter.progress(done, total, "tensor")
-
-    return tell

@@ -28,7 +28,7 @@ from desktop_app.errors import ModelError
 from desktop_app.library.gguf_header import read_gguf_header
 from desktop_app.serving import Teller
 
-from .chat_model import Wanted, answer_room, finish_of, refuse_what_does_not_fit
+from .chat_model import Wanted, answer_room, answered, refuse_what_does_not_fit
 from .chat_stream import Stream
 from .chat_words import gguf_words
 
@@ -53,6 +53,7 @@ class LlamaCppModel:
         self._file = path if path.is_file() else sorted(path.glob("*.gguf"))[0]
         started = time.perf_counter()
         self._words = gguf_words(self._file)
+        self._ends = {*self._words.ends, *_end_of(self._file)}
         self._watch: Teller | None = None
         self._llama: Any = None
         self._open(_LEAST_CONTEXT)
@@ -103,26 +104,18 @@ class LlamaCppModel:
         stream = Stream(self._words.tokenizer, len(ids), sampling.stop, lambda piece: progress.stream(piece=piece))
         stream.put(torch.tensor(ids))
         torch.manual_seed(sampling.seed or 0)
-        rules, ends = drawing_rules(sampling), set(self._words.ends) | self._ends()
+        rules = drawing_rules(sampling)
         new: list[int] = []
         self._llama.reset()
         self._watch = progress
         while len(new) < room and self._read(new[-1:] or ids):
             new.append(_drawn(self._logits(), [*ids, *new], rules, is_random=sampling.temperature > 0))
             stream.put(torch.tensor(new[-1:]))
-            if new[-1] in ends or stream.has_stop_text or progress.is_cancelled:
+            if new[-1] in self._ends or stream.has_stop_text or progress.is_cancelled:
                 break
         stream.end()
-        ended = bool(new) and new[-1] in ends
-        return Answered(
-            text=stream.text,
-            finish=finish_of(stream, ended, len(new) >= room),
-            prompt_tokens=len(ids),
-            tokens=len(new),
-            first_token_s=max(0.0, stream.first_token - started) if new else 0.0,
-            seconds=time.perf_counter() - started,
-            seed=sampling.seed or 0,
-        )
+        ended = bool(new) and new[-1] in self._ends
+        return answered(stream, started, len(ids), len(new), ended, room, sampling)
 
     def _open(self, context: int) -> None:
         import llama_cpp
@@ -170,10 +163,11 @@ class LlamaCppModel:
         last = llama_cpp.llama_get_logits_ith(self._llama.ctx, -1)
         return torch.from_numpy(np.ctypeslib.as_array(last, shape=(self._llama.n_vocab(),)).copy())
 
-    def _ends(self) -> set[int]:
-        """The end of text that the file names; a template may name another."""
-        end = read_gguf_header(self._file).values.get("tokenizer.ggml.eos_token_id")
-        return {end} if isinstance(end, int) else set()
+
+def _end_of(file: Path) -> set[int]:
+    """The end of text that a file names; a template may name another."""
+    end = read_gguf_header(file).values.get("tokenizer.ggml.eos_token_id")
+    return {end} if isinstance(end, int) else set()
 
 
 def drawing_rules(sampling: Sampling) -> LogitsProcessorList:

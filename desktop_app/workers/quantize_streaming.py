@@ -183,26 +183,17 @@ def _through_transformers(
     """Saved before any forward, which would repack 4-bit weights on some CPUs."""
     reporter.notice(f"The model cannot be streamed, so the copy is made in memory: {reason}.")
     reporter.stage("Quantizing the model")
-
-    def tell(done: int, total: int) -> None:
-        reporter.heed()
-        reporter.progress(done, total, "tensor")
-
-    model = loading.load_model(source, where, plan.dtype, plan.config, tell)
+    model = loading.load_model(source, where, plan.dtype, plan.config, reporter.heeding("tensor"))
     reporter.stage("Saving the result")
     model.save_pretrained(str(plan.folder), max_shard_size=spec.shard_size_mb * 1_000_000)
     keep_older_names(plan.folder)
 
 
 def _check(spec: QuantizeSpec, source: Path, plan: _Plan, where: torch.device, reporter: Reporter) -> Check:
-    def tell(done: int, total: int) -> None:
-        reporter.heed()
-        reporter.progress(done, total, "byte")
-
     def check(written: Path) -> Checked:
         reporter.stage("Checking the result")
         found = QuantizedCheck(source, written, _format(spec, plan.method), plan.dtype, plan.skipped)
-        errors = found.compare(tell)
+        errors = found.compare(reporter.heeding("byte"))
         reporter.stage("Loading the result")
         findings = {**found.findings, **reloaded(written, len(found.layers), where, plan.dtype)}
         return Checked(errors=errors, kept=tuple(plan.skipped), findings=findings)

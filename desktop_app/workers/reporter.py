@@ -165,6 +165,15 @@ class Reporter:
         self._folder.take_back(request)
         return True
 
+    def heeding(self, unit: str) -> Callable[[int, int], None]:
+        """Return what a loop over `unit`s calls with how many are done of how many: tells it, and heeds the user."""
+
+        def tell(done: int, total: int) -> None:
+            self.heed()
+            self.progress(done, total, unit)
+
+        return tell
+
     def heed_cancel(self) -> None:
         """Look whether the user cancelled; cheap.
 

@@ -60,7 +60,7 @@ def _written(
 ) -> tuple[list[str], Reference]:
     work = folder / _WORK
     reporter.stage("Loading the model")
-    model = loading.load_model(source, torch.device("cpu"), torch.float32, progress=_heeding(reporter))
+    model = loading.load_model(source, torch.device("cpu"), torch.float32, progress=reporter.heeding("tensor"))
     kept, _ = unquantized_modules(model, method, asked_to_keep(model, spec))
     reference = reference_of(spec, source, model)
     reporter.heed()
@@ -151,11 +151,3 @@ def _check_export(file: Path, reference: Reference) -> None:
             f"The exported graph does not compute what the model does: its mean KL divergence is {found:.3g}.",
             "Choose another format for this model, and report it.",
         )
-
-
-def _heeding(reporter: Reporter) -> Any:
-    def tell(done: int, total: int) -> None:
-        reporter.heed()
-        reporter.progress(done, total, "tensor")
-
-    return tell
