@@ -78,7 +78,7 @@ def _missing(wait: _Wait) -> Hold | None:
             return Hold("disk", error.message.rstrip("."), "when it can be asked again")
         if free < wait.needed_bytes:
             missing = wait.needed_bytes - free
-            why = f"the disk of {folder} is full, {missing:,} bytes ({missing / 1e6:,.0f} MB) are missing there"
+            why = f"disk full, {missing:,} bytes ({missing / 1e6:,.0f} MB) are missing at {folder}"
             return Hold("disk", why, "from its last checkpoint when they are free")
     return None
 

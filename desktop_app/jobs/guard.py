@@ -47,7 +47,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A reason to hold jobs still: which rule, why, and when they go on, both as parts of a sentence."""
+    """A reason to hold jobs still: which rule, why in the few words that a table has room for, and when they go on."""
 
     cause: str
     why: str
@@ -172,22 +172,22 @@ _RULES: dict[str, Callable[[Rules, Reading, datetime, bool], bool | None]] = {
 def _hold(cause: str, rules: Rules, reading: Reading, local: datetime) -> Hold:
     match cause:
         case "battery":
-            return Hold(cause, "the computer runs on battery", "when the charger is plugged in")
+            return Hold(cause, "on battery", "when the charger is plugged in")
         case "charge":
             charge = "low" if reading.charge is None else f"at {reading.charge:.0f} %"
             enough = min(100, rules.below_charge + _CHARGED_BY)
-            return Hold(cause, f"the battery is {charge}", f"when it is charged to {enough} %")
+            return Hold(cause, f"battery {charge}", f"when it is charged to {enough} %")
         case "heat":
-            heat = "was too high" if reading.temperature is None else f"is {reading.temperature:.0f} °C"
+            heat = "" if reading.temperature is None else f", {reading.temperature:.0f} °C"
             cool = rules.above_temperature - _COOLED_BY
-            return Hold(cause, f"the temperature {heat}", f"when it has been at most {cool} °C for a minute")
+            return Hold(cause, f"too hot{heat}", f"when it has been at most {cool} °C for a minute")
         case "other program":
             size = "" if reading.other_bytes is None else f" ({reading.other_bytes / 2**30:.1f} GB)"
             who = reading.other_name or "another program"
-            return Hold(cause, f"{who} uses the GPU's memory{size}", "half a minute after it has given it back")
+            return Hold(cause, f"{who} uses the GPU{size}", "half a minute after it has given its memory back")
         case _:
             start, end = rules.quiet_hours or (0, 0)
-            return Hold(cause, "these are your quiet hours", f"at {_clock(end)}{_day_word(local, start, end)}")
+            return Hold(cause, "quiet hours", f"at {_clock(end)}{_day_word(local, start, end)}")
 
 
 def _clock(minute: int) -> str:

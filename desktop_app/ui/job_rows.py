@@ -36,6 +36,7 @@ _TRAINED = {
 }
 METHOD_NAMES: dict[str, str] = _TRAINED | {str(name): method.title for name, method in METHODS.items()}
 _ORDER = list(JobState)
+_STILL = (JobState.QUEUED, JobState.PAUSED)  # the supervisor says in `stage` what holds them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,7 @@ def job_row(job: Job, now_s: float) -> dict[str, Any]:
         "time": duration_text(job.duration_s if job.ended else _running_s(job, now_s)),
         "when": when_text(job.started or job.created, now_s),
         "reason": job.message if job.state is JobState.FAILED else "",
+        "hold": job.stage if job.state in _STILL else "",
         "curve": "",
     }
 
@@ -137,6 +139,8 @@ def is_main_unit(kind: str, unit: str) -> bool:
 
 
 def _progress_text(job: Job, share: float | None) -> str:
+    if job.state in _STILL and job.stage:
+        return job.stage.split(". ")[0].rstrip(".")  # the whole of it stands below the table
     match job.state:
         case JobState.QUEUED:
             return "Waiting"

@@ -23,7 +23,7 @@ _NAME_CLASSES = "row => 'with-dot ' + row.dot.replace('dot ', '')"
 _PROGRESS_CELL = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
     <span v-if="props.row.share !== null && props.row.share < 1" class="row-bar" aria-hidden="true"
         ><span :style="{ width: 100 * props.row.share + '%' }"></span></span>
-    <span class="truncate" :class="props.row.reason ? 'c-bad' : ''" :title="props.row.reason">{{
+    <span class="truncate" :class="props.row.reason ? 'c-bad' : ''" :title="props.row.reason || props.row.hold">{{
         props.row.reason || props.value }}</span></div></q-td>"""
 _CURVE_CELL = """<q-td :props="props"><span class="sr-only">{{ props.row.state }}</span>
     <span v-if="props.row.reason" class="t-small c-bad" :title="props.row.reason"

@@ -133,7 +133,7 @@ def test_quiet_hours_hold_a_running_and_a_waiting_job_until_they_are_over(bench:
     bench.until(lambda: "quiet hours" in bench.row(running).stage, "it says why")
     submit.cancel(running)
     bench.until_ended(running)
-    bench.until(lambda: "Waits: these are your quiet hours" in bench.row(waiting).stage, "the other one says why")
+    bench.until(lambda: "Waits: quiet hours" in bench.row(waiting).stage, "the other one says why")
     assert row.done < 100000 and bench.state(waiting) is JobState.QUEUED
     submit.resume(waiting)
     assert bench.until_ended(waiting).state is JobState.SUCCEEDED

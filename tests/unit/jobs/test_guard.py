@@ -67,11 +67,11 @@ def test_each_reason_says_why_and_when_it_goes_on() -> None:
     late = NOON.replace(hour=23)
     guard.look(rules, reading, 0, late)
     assert [hold.text for hold in guard.look(rules, reading, 61, late)] == [
-        "Paused: the computer runs on battery. Goes on when the charger is plugged in.",
-        "Paused: the battery is at 12 %. Goes on when it is charged to 35 %.",
-        "Paused: the temperature is 91 °C. Goes on when it has been at most 70 °C for a minute.",
-        "Paused: blender uses the GPU's memory (3.0 GB). Goes on half a minute after it has given it back.",
-        "Paused: these are your quiet hours. Goes on at 07:00 tomorrow (Tue).",
+        "Paused: on battery. Goes on when the charger is plugged in.",
+        "Paused: battery at 12 %. Goes on when it is charged to 35 %.",
+        "Paused: too hot, 91 °C. Goes on when it has been at most 70 °C for a minute.",
+        "Paused: blender uses the GPU (3.0 GB). Goes on half a minute after it has given its memory back.",
+        "Paused: quiet hours. Goes on at 07:00 tomorrow (Tue).",
     ]
 
 

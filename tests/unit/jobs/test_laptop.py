@@ -92,7 +92,7 @@ def test_what_the_user_paused_says_so_whatever_stage_it_was_in_and_whatever_rule
     story.passes(10)
     assert story.says().startswith("Paused by you."), "the charger would not let it go on"
     story.folder.take_back(Request.PAUSE)
-    assert "runs on battery" in story.says()
+    assert "on battery" in story.says()
     story.battery = Battery(charge=79, is_plugged=True)
     story.passes(10)
     assert story.runs and story.says() == "Training"
@@ -104,7 +104,7 @@ def test_1_unplugged_on_the_train_and_plugged_in_at_home(story: Story) -> None:
     assert story.runs
     story.battery = Battery(charge=79, is_plugged=False)
     story.passes(10)
-    assert not story.runs and "runs on battery" in story.says() and "plugged in" in story.says()
+    assert not story.runs and "on battery" in story.says() and "plugged in" in story.says()
     held_at = story.step
     story.passes(3600)
     assert story.step == held_at
@@ -162,7 +162,7 @@ def test_5_a_game_in_the_evening(story: Story) -> None:
     assert story.runs
     story.other_bytes = 4 * GIB
     story.passes(14)
-    assert not story.runs and "game uses the GPU's memory (4.0 GB)" in story.says()
+    assert not story.runs and "game uses the GPU (4.0 GB)" in story.says()
     story.other_bytes = 0
     story.passes(20)
     assert not story.runs

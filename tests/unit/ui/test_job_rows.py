@@ -93,6 +93,12 @@ def test_the_queue_shows_work_then_waiting_then_the_newest_ends() -> None:
         (JobState.RUNNING, {"stage": "Loading the model"}, "Loading the model"),
         (JobState.RUNNING, {"done": 62, "total": 100}, "62 %"),
         (JobState.PAUSED, {"done": 62, "total": 100}, "Paused 62 %"),
+        (
+            JobState.PAUSED,
+            {"done": 62, "total": 100, "stage": "Paused: on battery. Goes on soon."},
+            "Paused: on battery",
+        ),
+        (JobState.QUEUED, {"stage": "Waits: quiet hours. Goes on at 07:00."}, "Waits: quiet hours"),
         (JobState.CANCELLED, {"done": 62, "total": 100}, "Cancelled"),
     ],
 )
