@@ -14,6 +14,7 @@ from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import parse_spec_text
 from desktop_app.errors import MemoryShortage
 from desktop_app.paths import jobs_dir
+from desktop_app.process import command_line
 from desktop_app.services.client import Service
 from desktop_app.services.probe import Prober
 from desktop_app.ui.forms.finetune_form import demo_spec
@@ -251,9 +252,11 @@ async def test_a_spec_can_be_saved_and_the_line_to_run_it_is_shown(
     file = tmp_path / "my spec.json"
     await sees(user, "All settings in one JSON file")
     user.find(marker="spec-path").clear().type(str(file))
-    await sees(user, f'python main.py run "{file}"')
+    await sees(user, command_line("run", str(file)))
+    shown = text_of(user, "spec-text")
     user.find(marker="save-spec-file").click()
     await until(file.is_file)
+    assert file.read_text(encoding="utf-8") == shown
     assert parse_spec_text(file.read_bytes()) == FinetuneSpec(model=chosen.model, data=chosen.data)
 
 

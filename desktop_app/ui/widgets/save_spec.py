@@ -12,6 +12,7 @@ from desktop_app.domain.preset import preset_text, read_preset
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import write_synced
 from desktop_app.errors import AppError, SpecError, StorageError
+from desktop_app.process import command_line
 from desktop_app.ui.forms.form import Form
 
 from .banner import BannerPlace
@@ -46,12 +47,15 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
             path = ui.input(value=str(start / f"{job_name(spec)}.json")).classes("grow").mark("spec-path")
             path.props('aria-label="File" spellcheck=false')
             icon_button("o_folder_open", "Choose another folder", lambda: _choose_folder(path))
+        text = ui.label().classes("t-mono box well w-full p-2 max-h-[200px] overflow-y-auto").mark("spec-text")
+        text.classes("whitespace-pre-wrap break-words").props("tabindex=0").props["aria-label"] = "What is saved"
         line = ui.label().classes("t-mono box well w-full p-2 break-all").mark("run-line")
 
         def show() -> None:
-            file = Path(str(path.value))
+            file = _file_of(path)
             about.set_text(_SETTINGS if _is_preset(spec, file) else _WHOLE)
-            line.set_text("" if _is_preset(spec, file) else run_line(file))
+            text.set_text(spec_text(spec, file))
+            line.set_text("" if _is_preset(spec, file) else command_line("run", str(file)))
             line.set_visibility(bool(line.text))
 
         path.on_value_change(show)
@@ -60,7 +64,8 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
             kinds = {".json": "Everything", ".yaml": "Preset, without model and data"}
 
             def choose(event: events.ValueChangeEventArguments) -> None:
-                path.value = str(Path(str(path.value)).with_suffix(event.value))
+                if (file := Path(str(path.value))).name:
+                    path.value = str(file.with_suffix(event.value))
 
             kind = ui.toggle(kinds, value=".json", on_change=choose).classes("self-start").mark("spec-kind")
             kind.props('aria-label="What to save"')
@@ -72,27 +77,23 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
     await answer_of(dialog)
 
 
-def run_line(file: Path) -> str:
-    """The exact line for a terminal."""
-    text = str(file)
-    quoted = f'"{text}"' if any(character in text for character in " &()'") else text
-    return f"python main.py run {quoted}"
+def spec_text(spec: JobSpec, file: Path) -> str:
+    """Return what a file will hold: the spec; where its name ends with .yaml the settings of a fine-tuning alone."""
+    if isinstance(spec, FinetuneSpec) and _is_preset(spec, file):
+        return preset_text(spec)
+    return json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def save_spec(spec: JobSpec, file: Path) -> None:
-    """Write a spec into a new file; into one that ends with .yaml only the settings of a fine-tuning.
+    """Write a spec into a new file.
 
     Raises:
         StorageError: the file exists, or it cannot be written.
     """
     if file.exists():
         raise StorageError(f"{file} exists already.", "Choose another name.")
-    if isinstance(spec, FinetuneSpec) and _is_preset(spec, file):
-        text = preset_text(spec)
-    else:
-        text = json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        write_synced(file, text)
+        write_synced(file, spec_text(spec, file))
     except OSError as error:
         raise StorageError(f"{file} cannot be written: {error.strerror}.", "Choose another folder.") from error
 
@@ -115,6 +116,14 @@ def _is_preset(spec: JobSpec, file: Path) -> bool:
     return isinstance(spec, FinetuneSpec) and file.suffix.lower() in (".yaml", ".yml")
 
 
+def _file_of(path: ui.input) -> Path:
+    file = Path(str(path.value))
+    try:
+        return file.expanduser().absolute()
+    except RuntimeError:  # the home of somebody who is not known here
+        return file.absolute()
+
+
 async def _choose_folder(path: ui.input) -> None:
     file = Path(str(path.value))
     picked = await pick_folder("Choose a folder", file.parent)
@@ -124,7 +133,7 @@ async def _choose_folder(path: ui.input) -> None:
 
 async def _save(spec: JobSpec, path: ui.input, dialog: ui.dialog) -> None:
     try:
-        await run.io_bound(save_spec, spec, Path(str(path.value)).expanduser().absolute())
+        await run.io_bound(save_spec, spec, _file_of(path))
     except AppError as error:
         path.error = str(error)
         return
