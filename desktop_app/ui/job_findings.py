@@ -14,6 +14,8 @@ from desktop_app.errors import AppError
 from desktop_app.job_folder import JobFolder
 from desktop_app.jobs.findings import findings_of
 
+from .forms.finetune_form import FinetuneForm
+from .job_figures import label, setting_text
 from .start_job import start_job
 from .widgets.button import button
 from .widgets.data_findings import LOOKS
@@ -69,8 +71,17 @@ class JobFindings:
                 self._state.open_job(await start_job(self._state, spec))
             else:
                 self._state.fill_form({**job.spec, **fix.changes})
+                if fix.changes:  # some of the fields stand among the advanced ones
+                    ui.notify("Filled in like that run, with a change:", caption=_changes_text(fix))
         except AppError as error:
             self._on_error(error)
+
+
+def _changes_text(fix: RunFix) -> str:
+    return " · ".join(
+        f"{FinetuneForm.labels.get(name, label(name))}: {setting_text(name, value)}"
+        for name, value in fix.changes.items()
+    )
 
 
 def _of_checkpoint(job: Job, record: RunRecord, step: int) -> FinetuneSpec:

@@ -82,7 +82,7 @@ class HeldOut:
         self.row_scores = tuple((-margins).tolist())
         return {
             "eval_loss": self._pair_loss(chosen, rejected) + self._extra_loss(model, good),
-            "eval_accuracy": float((margins > 0).float().mean()),
+            "eval_accuracy": _share_right(margins),
             "eval_margin": float(margins.mean()),
         }
 
@@ -110,7 +110,7 @@ class HeldOut:
         found = {"eval_loss": float(losses.mean())}
         if len(good) and len(bad):
             differences = good[:, None] - bad[None, :]
-            found["eval_accuracy"] = float((differences > 0).float().mean())
+            found["eval_accuracy"] = _share_right(differences)
             found["eval_margin"] = float(differences.mean())
         return found
 
@@ -137,6 +137,11 @@ class HeldOut:
             self._look()
             found.append(_answer_log_probability(model, ids, start))
         return found
+
+
+def _share_right(margins: torch.Tensor) -> float:
+    """Share of the pairs whose better answer scores higher; a tie is half right, as all are before DPO begins."""
+    return float((margins > 0).float().mean() + (margins == 0).float().mean() / 2)
 
 
 def _answer(prompt: list[int], answer: list[int]) -> Answer:

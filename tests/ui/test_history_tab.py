@@ -293,6 +293,7 @@ async def test_what_a_run_means_stands_in_words_each_with_a_button_that_works(
     await user.should_see("92 % of the tokens were masked")
     user.find(marker="do-worse_rows").click()
     await until(lambda: state.tab == "finetune")
+    await user.should_see("Filled in like that run")
     assert state.prefill is not None and state.prefill.learning_rate == job.spec["learning_rate"] / 2  # type: ignore[union-attr]
     user.find(marker="do-rose").click()  # the checkpoint of this made-up job is empty, and that is said
     await user.should_see("is no checkpoint, or no longer there", retries=PATIENT)
