@@ -4,7 +4,6 @@ Knows roles (worker, supervisor, service), not what they do. The environment of 
 """
 
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -56,12 +55,6 @@ def own_command(*arguments: str) -> list[str]:
         console = here.with_name(f"{CONSOLE_PROGRAM}{here.suffix if os.name == 'nt' else ''}")
         return [str(console if console.exists() else here), *arguments]
     return [sys.executable, str(program_root() / "main.py"), *arguments]
-
-
-def command_line(*arguments: str) -> str:
-    """Return the line by which a person starts this very program in a terminal, from whatever folder."""
-    command = own_command(*arguments)
-    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def worker_command(kind: str, folder: Path, is_launched: bool = False) -> list[str]:

@@ -14,12 +14,11 @@ from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import parse_spec_text
 from desktop_app.errors import MemoryShortage
 from desktop_app.paths import jobs_dir
-from desktop_app.process import command_line
 from desktop_app.services.client import Service
 from desktop_app.services.probe import Prober
 from desktop_app.ui.forms.finetune_form import demo_spec
 from desktop_app.ui.probe_run import ProbeRun
-from desktop_app.ui.widgets.save_spec import opened_preset
+from desktop_app.ui.widgets.save_spec import opened_preset, run_line
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.fake_service import FakeService
 from tests.ui.patience import PATIENT, until
@@ -252,7 +251,7 @@ async def test_a_spec_can_be_saved_and_the_line_to_run_it_is_shown(
     file = tmp_path / "my spec.json"
     await sees(user, "All settings in one JSON file")
     user.find(marker="spec-path").clear().type(str(file))
-    await sees(user, command_line("run", str(file)))
+    await sees(user, run_line(file))
     shown = text_of(user, "spec-text")
     user.find(marker="save-spec-file").click()
     await until(file.is_file)

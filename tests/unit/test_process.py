@@ -140,13 +140,6 @@ def test_a_process_is_found_by_its_nonce_the_parent_first(log: Path, nonce: str)
     assert process.family_memory_bytes(identity) > 2**20
 
 
-def test_the_line_for_a_terminal_starts_this_program_from_any_folder(tmp_path: Path) -> None:
-    spec = tmp_path / "o'clock, a & b.json"
-    line = process.command_line("run", str(spec))
-    said = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert f"{spec} cannot be read" in said.stdout + said.stderr
-
-
 def test_a_helper_is_offline_and_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     environment = process.helper_environment(threads=3)

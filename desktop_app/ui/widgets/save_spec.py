@@ -1,6 +1,8 @@
 """Save a spec as a file, with the line that runs it from a terminal; or a fine-tuning's settings as a preset."""
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from desktop_app.domain.preset import preset_text, read_preset
 from desktop_app.domain.spec import JobSpec
 from desktop_app.durable_file import write_synced
 from desktop_app.errors import AppError, SpecError, StorageError
-from desktop_app.process import command_line
+from desktop_app.process import own_command
 from desktop_app.ui.forms.form import Form
 
 from .banner import BannerPlace
@@ -55,7 +57,7 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
             file = _file_of(path)
             about.set_text(_SETTINGS if _is_preset(spec, file) else _WHOLE)
             text.set_text(spec_text(spec, file))
-            line.set_text("" if _is_preset(spec, file) else command_line("run", str(file)))
+            line.set_text("" if _is_preset(spec, file) else run_line(file))
             line.set_visibility(bool(line.text))
 
         path.on_value_change(show)
@@ -75,6 +77,14 @@ async def _ask_where_to_save(spec: JobSpec, folder: str) -> None:
             copying.bind_visibility_from(line, "visible")  # a preset is nothing that a terminal runs
             button("Save", kind="primary", on_click=lambda: _save(spec, path, dialog)).mark("save-spec-file")
     await answer_of(dialog)
+
+
+def run_line(file: Path) -> str:
+    """Return the line that runs a spec by this very program, packaged or not, in a terminal of any folder."""
+    parts = own_command("run", str(file))
+    if os.name == "nt":
+        return " ".join(f'"{part}"' if set(part) & set(" &()'") else part for part in parts)
+    return shlex.join(parts)
 
 
 def spec_text(spec: JobSpec, file: Path) -> str:
