@@ -21,7 +21,7 @@ from desktop_app.jobs.row import after_event, queued_row, row_from_folder
 from desktop_app.jobs.supervisor import unfinished_folders
 from desktop_app.paths import jobs_dir, logs_dir
 
-from .text import duration_text, figure_text, json_text, printable, progress_text
+from .text import duration_text, json_text, printable, progress_text, summary_lines
 
 _LOOK_S = 0.1
 _LINE_EVERY_S = 2.0  # plain output, for logs
@@ -202,9 +202,8 @@ class _Terminal:
         took = f" after {duration_text(job.duration_s)}" if job.duration_s is not None else ""
         where = f"Result: {job.result}" if job.result else "It has no result of its own."
         print(printable(f"Ended well{took}. {where}"))
-        for name, value in job.summary.items():
-            if value is not None:
-                print(printable("  " + ": ".join(figure_text(name, value))))
+        for name, value in summary_lines(job.summary):
+            print(printable(f"  {name}: {value}"))
         sys.stdout.flush()
 
     def _draw(self, job: Job) -> None:

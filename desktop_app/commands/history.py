@@ -14,7 +14,7 @@ from desktop_app.jobs.verdict import console_tail
 from desktop_app.paths import index_file, jobs_dir
 from desktop_app.storage.index import Index
 
-from .text import duration_text, figure_text, json_text, printable, progress_text, time_text
+from .text import duration_text, json_text, printable, progress_text, summary_lines, time_text
 
 _MOST_NAMED = 5
 _DONE_WORDS = {
@@ -62,20 +62,20 @@ def print_job(prefix: str, as_json: bool) -> int:
         ("started", time_text(job.started)),
         ("took", "" if job.duration_s is None else duration_text(job.duration_s)),
         ("result", job.result),
-        *(figure_text(name, value) for name, value in job.summary.items() if value is not None),
+        *summary_lines(job.summary),
         *(("it means", f"{each.message} {each.evidence}\nTry: {_fix_text(each.fix)}") for each in findings_of(job)),
         ("note", job.note),
         ("tags", ", ".join(job.tags)),
         ("archived", "yes" if job.is_archived else ""),
         ("folder", str(folder.path)),
     ]
+    lines.append(("settings", json.dumps(job.spec, ensure_ascii=False)))
+    if not job.state.is_terminal:
+        lines.append(("last printed", console_tail(folder.console_file)))
+    width = max(len(name) for name, value in lines if value)
     for name, value in lines:
         if value:
-            print(f"{printable(name):>16}  " + printable(value).replace("\n", "\n" + " " * 18))
-    print(f"{'settings':>16}  " + printable(json.dumps(job.spec, ensure_ascii=False)))
-    tail = console_tail(folder.console_file)
-    if tail and not job.state.is_terminal:
-        print(f"{'last printed':>16}  " + printable(tail).replace("\n", "\n" + " " * 18))
+            print(f"{printable(name):>{width}}  " + printable(value).replace("\n", "\n" + " " * (width + 2)))
     return 0
 
 

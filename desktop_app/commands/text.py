@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from desktop_app.domain.job import Job
+from desktop_app.domain.figure_words import NO_FIGURES, label
+from desktop_app.domain.job import Job, JobState
 
 
 def duration_text(seconds: float) -> str:
@@ -33,10 +34,22 @@ def number_text(value: object) -> str:
 
 
 def figure_text(name: str, value: object) -> tuple[str, str]:
-    """Say a figure of a summary by its name, whose ending tells the unit."""
-    if name.endswith("_bytes") and isinstance(value, int | float):
-        return name.removesuffix("_bytes").replace("_", " "), size_text(value)
-    return name.replace("_", " "), number_text(value)
+    """Say a figure of a summary in words, and its value in the unit that its name ends with."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return label(name), number_text(value)
+    if name.endswith("_bytes"):
+        return label(name), size_text(value)
+    if name.endswith(("seconds", "_s")) and not name.endswith("per_s"):
+        return label(name), duration_text(value)
+    if name.endswith(("_share", "ratio")):
+        return label(name), f"{100 * value:.0f} %"
+    return label(name), number_text(value)
+
+
+def summary_lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say the figures of a summary, without those that are empty or that only tell others."""
+    known = ((name, value) for name, value in summary.items() if value is not None and name not in NO_FIGURES)
+    return [figure_text(name, value) for name, value in known]
 
 
 def time_text(unix_s: float | None) -> str:
@@ -54,7 +67,8 @@ def progress_text(job: Job) -> str:
     if job.rate:
         parts.append(f"{job.rate:,.4g} {job.rate_unit or job.unit}/s")
     if job.eta_s is not None:
-        parts.append(f"{duration_text(job.eta_s)} left")
+        time = duration_text(job.eta_s)
+        parts.append(f"takes about {time}" if job.state is JobState.QUEUED else f"{time} left")
     return "  ".join(parts)
 
 

@@ -7,7 +7,7 @@ class Estimate(Value):
     """Seconds of a job's work, between `least_s` and `most_s`; `source` is where its rate came from.
 
     All three are None for a training whose tokens nobody had counted yet: it has its rate alone, `tokens_per_s`.
-    `work_bytes` is what a job that moves or rewrites a model goes through; a training has none.
+    `work_bytes` is what a job that moves, rewrites or measures models goes through; a training has none.
     """
 
     seconds: float | None = None

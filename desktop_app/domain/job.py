@@ -58,7 +58,10 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One row of the history. Times are Unix seconds, None while not reached; sizes in bytes."""
+    """One row of the history. Times are Unix seconds, None while not reached; sizes in bytes.
+
+    `eta_s`: how many seconds it still takes, None where nobody knows; of one that waits, what was expected of it.
+    """
 
     id: str
     kind: str

@@ -5,14 +5,13 @@ know yet counts as at its default; a figure is called best only where one direct
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .job import Job
 from .spec import as_json, usual_value
 
-Estimator = Callable[[Job], float | None]
 _LOWER_IS_BETTER = (
     "final_loss",
     "eval_loss_after",
@@ -84,10 +83,9 @@ def best_of(name: str, values: Sequence[Any]) -> frozenset[int]:
     return frozenset(place for place, value in known.items() if value == best)
 
 
-def estimates_of(jobs: Sequence[Job], expected_s: Estimator) -> list[Line]:
-    """Return memory in bytes and time in seconds, each as it was estimated and as it was measured.
+def estimates_of(jobs: Sequence[Job]) -> list[Line]:
+    """Return memory in bytes and time in seconds, each as it was estimated for what a job did and as it was measured.
 
-    A job keeps what was estimated for what it did; of others `expected_s` says how long they were expected to take.
     `stopped_at` says of a training how far it came, where that is not the end. Only what at least one job has is
     returned.
     """
@@ -95,7 +93,7 @@ def estimates_of(jobs: Sequence[Job], expected_s: Estimator) -> list[Line]:
         "stopped_at": tuple(stopped_at(job) for job in jobs),
         "planned_bytes": tuple(job.summary.get("planned_bytes") for job in jobs),
         "peak_bytes": tuple(job.summary.get("peak_bytes") for job in jobs),
-        "planned_seconds": tuple(job.summary.get("planned_seconds") or expected_s(job) for job in jobs),
+        "planned_seconds": tuple(job.summary.get("planned_seconds") for job in jobs),
         "measured_seconds": tuple(_measured_s(job) for job in jobs),
     }
     known = {name: values for name, values in found.items() if any(value is not None for value in values)}

@@ -12,6 +12,8 @@ from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
 from desktop_app.job_folder import JobFolder, create_job_folder
 
+from .expectation import expectation
+
 _ENDING = "-measured"
 
 
@@ -26,7 +28,7 @@ def queue_evaluation(folder: JobFolder, row: Job) -> None:
     spec = evaluation_of(folder.read_spec(), Path(row.result), row.name)
     following = f"{folder.id}{_ENDING}"
     if spec is not None and not (folder.path.parent / following).exists():
-        create_job_folder(folder.path.parent, following, spec)
+        create_job_folder(folder.path.parent, following, spec, expectation(spec))
 
 
 def evaluation_of(spec: JobSpec, result: Path, name: str) -> EvaluateSpec | None:

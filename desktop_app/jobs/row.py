@@ -52,6 +52,7 @@ def queued_row(folder: JobFolder) -> Job:
         data=getattr(spec, "data", "") or "",
         spec=spec.model_dump(mode="json"),
         created=created,
+        eta_s=None if (estimate := folder.read_estimate()) is None else estimate.seconds,
         summary={},
         **words,
     )
@@ -120,7 +121,10 @@ def after_event(row: Job, event: AnyEvent) -> Job:
 
 
 def begun(row: Job, started: float) -> Job:
-    """Describe a job whose worker just began, for the first time or anew; `started` is Unix seconds."""
+    """Describe a job whose worker just began, for the first time or anew; `started` is Unix seconds.
+
+    What was expected of it counts until the worker says how far it is.
+    """
     return replace(
         row,
         state=JobState.RUNNING,
@@ -128,7 +132,7 @@ def begun(row: Job, started: float) -> Job:
         ended=None,
         stage="",
         rate=None,
-        eta_s=None,
+        eta_s=None if row.total else row.eta_s,
         result="",
         error="",
         message="",

@@ -82,9 +82,8 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
 
     `correction`: how much more the computer's earlier runs took than was planned for them.
     """
-    device = _device(spec)
-    unused = torch_cannot_use_gpu(sample) if device == "auto" else ""
-    is_gpu = device == "cuda" or (device == "auto" and bool(sample.gpus) and not unused)
+    unused = torch_cannot_use_gpu(sample) if _device(spec) == "auto" else ""
+    is_gpu = is_on_gpu(spec, sample)
     weights = Weights(facts, is_gpu, getattr(spec, "precision", "auto"))
     if isinstance(spec, FinetuneSpec):
         terms = training_terms(spec, facts, weights)
@@ -112,6 +111,12 @@ def memory_plan(spec: AnySpec, facts: ModelFacts, sample: MachineSample, correct
         ram=ram,
         disk=disk,
     )
+
+
+def is_on_gpu(spec: AnySpec, sample: MachineSample) -> bool:
+    """Whether a job would compute on a GPU of the computer that `sample` shows."""
+    device = _device(spec)
+    return device == "cuda" or (device == "auto" and bool(sample.gpus) and not torch_cannot_use_gpu(sample))
 
 
 def _device(spec: AnySpec) -> str:

@@ -38,8 +38,8 @@ _GPUS: tuple[tuple[str, float], ...] = (
     (r"3080|4060|5060|L4\b", 18),
     (r"3070|3060|A4000|T4|2080", 11),
 )
-_OTHER_GPU = 8.0
-_CPU_CORE = 0.02  # one core, fp32
+OTHER_GPU = 8.0
+CPU_CORE = 0.02  # one core, fp32
 _SPREAD: dict[RateSource, float] = {"guess": 2.5, "similar": 1.6, "history": 1.1, "probe": 1.1}
 # Jobs with the same values here take about the same time for a token.
 _SAME = ("method", "batch_size", "activation_checkpointing", "device", "precision", "packing", "objective")
@@ -192,7 +192,7 @@ def _rate(
         spread = max(_SPREAD["history"], max(found) / median(found), median(found) / min(found))
         return median(found), "history", min(spread, _SPREAD["guess"])
     operations = operations_per_token(spec, facts)
-    others = [done for job in jobs if (done := _operations_per_s(job)) and _ran_on_gpu(job) is on_gpu][:_MOST_RUNS]
+    others = [done for job in jobs if (done := _operations_per_s(job)) and ran_on_gpu(job) is on_gpu][:_MOST_RUNS]
     if others:
         return median(others) / operations, "similar", _SPREAD["similar"]
     return device_operations(sample, spec.threads, on_gpu) / operations, "guess", _SPREAD["guess"]
@@ -201,9 +201,9 @@ def _rate(
 def device_operations(sample: MachineSample, threads: int | None, on_gpu: bool) -> float:
     """Guess the operations per second that training reaches here, by class of device."""
     if not on_gpu:
-        return _CPU_CORE * 1e12 * (threads or max(1, (os.cpu_count() or 2) - 1))
+        return CPU_CORE * 1e12 * (threads or max(1, (os.cpu_count() or 2) - 1))
     name = sample.gpus[0].name if sample.gpus else ""
-    return next((rate for pattern, rate in _GPUS if re.search(pattern, name)), _OTHER_GPU) * 1e12
+    return next((rate for pattern, rate in _GPUS if re.search(pattern, name)), OTHER_GPU) * 1e12
 
 
 def _is_same(job: Job, spec: FinetuneSpec) -> bool:
@@ -221,5 +221,6 @@ def _operations_per_s(job: Job) -> float:
     return _measured(job) * each if isinstance(each, int | float) else 0.0
 
 
-def _ran_on_gpu(job: Job) -> bool:
+def ran_on_gpu(job: Job) -> bool:
+    """Whether a job computed on a GPU, as far as it said."""
     return not str(job.summary.get("device", "CPU")).startswith("CPU")

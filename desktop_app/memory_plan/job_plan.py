@@ -13,7 +13,8 @@ from desktop_app.domain.probe import Probe
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import AnySpec
 
-from . import MemoryPlan, is_unknown, memory_plan
+from . import MemoryPlan, is_on_gpu, is_unknown, memory_plan
+from .counted_before import row_tokens_before, steps_before
 from .disk import DiskRoom
 from .duration import Duration, duration
 from .experience import correction
@@ -73,12 +74,7 @@ class PlanReport(MemoryPlan):
 def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:
     """Plan a job for `facts`, the model that `spec` names."""
     if not isinstance(spec, FinetuneSpec):
-        memory = memory_plan(spec, facts, known.sample)
-        time = work_duration(spec, known.work_bytes, known.jobs)
-        if isinstance(spec, QuantizeSpec) and "gptq" in spec.methods and (time is None or time.source != "history"):
-            # Widths and the text decide, bytes alone do not.
-            time = gptq_duration(spec, facts, known.sample, memory.where == "gpu", known.work_bytes)
-        return JobPlan(memory=memory, time=time)
+        return JobPlan(memory=memory_plan(spec, facts, known.sample), time=job_time(spec, facts, known))
     factor = correction(spec, known.jobs)
     spec = as_long_as_its_rows(spec, known.statistics.longest if known.statistics else None)
     memory = memory_plan(spec, facts, known.sample, factor)
@@ -86,9 +82,22 @@ def job_plan(spec: AnySpec, facts: ModelFacts, known: Known) -> JobPlan:
         return JobPlan(memory=memory)
     return JobPlan(
         memory=memory,
-        time=duration(spec, facts, known.sample, _tokens(spec, known), known.jobs, known.probe),
+        time=job_time(spec, facts, known),
         fitting=None if memory.verdict == "fits" else fitted(spec, facts, known.sample, factor),
     )
+
+
+def job_time(spec: AnySpec, facts: ModelFacts, known: Known) -> Duration | None:
+    """Expect the time of a job for `facts`, the model that `spec` names; None where nobody can say."""
+    if isinstance(spec, FinetuneSpec):
+        spec = as_long_as_its_rows(spec, known.statistics.longest if known.statistics else None)
+        return duration(spec, facts, known.sample, _tokens(spec, known), known.jobs, known.probe)
+    is_gpu = is_on_gpu(spec, known.sample)
+    time = work_duration(spec, known.work_bytes, known.jobs, is_gpu)
+    if isinstance(spec, QuantizeSpec) and "gptq" in spec.methods and (time is None or time.source != "history"):
+        # Widths and the text decide, bytes alone do not.
+        return gptq_duration(spec, facts, known.sample, is_gpu, known.work_bytes)
+    return time
 
 
 def as_long_as_its_rows(spec: FinetuneSpec, longest: int | None) -> FinetuneSpec:
@@ -99,14 +108,16 @@ def as_long_as_its_rows(spec: FinetuneSpec, longest: int | None) -> FinetuneSpec
 
 
 def _tokens(spec: FinetuneSpec, known: Known) -> float:
-    """Tokens that all steps read, 0 where rows or their lengths are not counted."""
+    """Tokens that all steps read, 0 where rows or their lengths are not counted and no earlier training tells."""
     counted = known.statistics
-    if not known.steps:
-        return 0
+    steps = known.steps or steps_before(spec, known.jobs)
+    row: float | None
     if counted is not None and counted.rows:
         row = min(spec.max_length, (counted.tokens - counted.cut_tokens) / counted.rows)
     elif known.probe is not None:
         row = known.probe.row_tokens
     else:
+        row = row_tokens_before(spec, known.jobs)
+    if not steps or not row:
         return 0
-    return known.steps * spec.effective_batch * (spec.max_length if spec.packing else row)
+    return steps * spec.effective_batch * (spec.max_length if spec.packing else row)

@@ -1,4 +1,4 @@
-"""How long a job takes that moves or rewrites a model: a start, and bytes over a rate; always with an interval.
+"""How long a job takes that moves, rewrites or measures models: a start, and bytes over a rate, with an interval.
 
 The rates are stated guesses for a laptop with an SSD. What such jobs took here corrects them: first those of the same
 kind, better those that do the very same. Arithmetic alone: who asks brings the bytes and the jobs.
@@ -12,7 +12,8 @@ from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.spec import AnySpec
 
-from .duration import Duration, RateSource, words_of
+from .duration import Duration, RateSource, ran_on_gpu, words_of
+from .evaluation_guess import evaluation_guess_s, tokens_of_each
 
 _START_S = {"quantize": 10.0, "convert": 10.0, "export": 15.0}  # most of it the import of PyTorch
 _OTHER_START_S = 1.0
@@ -26,13 +27,13 @@ _SPREAD: dict[RateSource, float] = {"guess": 3.0, "similar": 2.0, "history": 1.2
 _MOST_RUNS = 8
 
 
-def work_duration(spec: AnySpec, work_bytes: int, jobs: Sequence[Job] = ()) -> Duration | None:
+def work_duration(spec: AnySpec, work_bytes: int, jobs: Sequence[Job] = (), is_gpu: bool = False) -> Duration | None:
     """Expect the time of a job that goes through so many bytes; `jobs` are this computer's, newest first.
 
-    None for a kind whose time does not follow from bytes: trainings and evaluations.
+    `is_gpu`: whether it computes on a GPU. None for a training, whose time does not follow from bytes.
     """
-    settings = spec.model_dump()
-    if spec.kind in ("finetune", "evaluate") or work_bytes <= 0:
+    settings = spec.model_dump(mode="json")
+    if spec.kind == "finetune" or work_bytes <= 0:
         return None
     told = [(job, share) for job in jobs if job.kind == spec.kind and (share := _share(job))]
     same = [share for job, share in told if _what(job.spec) == _what(settings)][:_MOST_RUNS]
@@ -41,14 +42,16 @@ def work_duration(spec: AnySpec, work_bytes: int, jobs: Sequence[Job] = ()) -> D
     factor = median(found) if found else 1.0
     apart = max((max(each / factor, factor / each) for each in found), default=1.0)
     spread = min(_SPREAD["guess"], max(_SPREAD[source], apart))
-    seconds = factor * _guess_s(settings, work_bytes)
-    words = "the start" if not found else f"the start, × {factor:.2f}"
+    seconds = factor * _guess_s(settings, work_bytes, is_gpu)
+    words = "and the start" if not found else f"and the start, × {factor:.2f}"
+    if spec.kind == "evaluate":
+        words = "for each model at most {:,} tokens read and {:,} written, ".format(*tokens_of_each(settings)) + words
     return Duration(
         seconds=seconds,
         least_s=seconds / spread,
         most_s=seconds * spread,
         source=source,
-        formula=f"{work_bytes:,} bytes over a rate, and {words}: {words_of(source, is_training=False)}",
+        formula=f"{work_bytes:,} bytes over a rate, {words}: {words_of(source, is_training=False)}",
         work_bytes=work_bytes,
     )
 
@@ -58,10 +61,12 @@ def _share(job: Job) -> float:
     took, work_bytes = job.summary.get("seconds"), job.summary.get("work_bytes")
     if job.state is not JobState.SUCCEEDED or not isinstance(work_bytes, int) or work_bytes <= 0:
         return 0.0
-    return took / _guess_s(job.spec, work_bytes) if isinstance(took, int | float) else 0.0
+    return took / _guess_s(job.spec, work_bytes, ran_on_gpu(job)) if isinstance(took, int | float) else 0.0
 
 
-def _guess_s(settings: Mapping[str, Any], work_bytes: int) -> float:
+def _guess_s(settings: Mapping[str, Any], work_bytes: int, is_gpu: bool) -> float:
+    if settings["kind"] == "evaluate":
+        return evaluation_guess_s(settings, work_bytes, is_gpu)
     rates = _rates(settings)
     return _START_S.get(settings["kind"], _OTHER_START_S) + sum(work_bytes / rate for rate in rates)
 
@@ -91,4 +96,7 @@ def _what(settings: Mapping[str, Any]) -> tuple[Any, ...]:
     if settings["kind"] == "export":
         form = settings.get("form")
         return (form, settings.get("gguf_type") if form == "gguf" else None, settings.get("device"))
+    if settings["kind"] == "evaluate":
+        texts = (settings.get("data"), bool(settings.get("held_out_of")), bool(settings.get("questions")))
+        return (settings.get("model"), *texts, settings.get("device"))
     return (bool(settings.get("as_zip")), bool(settings.get("move")))

@@ -1,4 +1,4 @@
-"""How many bytes a job goes through: the model it rewrites, or the files it packs. Reads headers and sizes only."""
+"""How many bytes a job goes through: models it rewrites or measures, files it packs. Reads headers and sizes only."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,13 +25,13 @@ _DATA_FIELDS = ("data", "more_data", "evaluation_data", "calibration_data", "ove
 def work_bytes(spec: AnySpec, facts: ModelFacts | None = None) -> int:
     """Say how many bytes a job goes through; 0 where that says nothing of it, or only a hub knows.
 
-    `facts` are those of its model, where they are known already.
+    `facts` are those of its model, where they are known already. Each model that is measured counts as the original.
 
     Raises:
         AppError: the bundle, or what is to be packed, cannot be read.
     """
     match spec:
-        case FinetuneSpec() | EvaluateSpec() | DownloadSpec():
+        case FinetuneSpec() | DownloadSpec():
             return 0
         case OpenBundleSpec():
             with BundleReader(Path(spec.bundle)) as reader:
@@ -39,14 +39,16 @@ def work_bytes(spec: AnySpec, facts: ModelFacts | None = None) -> int:
         case BundleSpec():
             return _bundle_bytes(spec)
     facts = facts or listed_facts(Path(spec.model))
-    base = merged_base(spec, facts)
-    return listed_facts(Path(base)).size_bytes if base else facts.size_bytes
+    base = adapter_base(spec, facts)
+    size = listed_facts(Path(base)).size_bytes if base else facts.size_bytes
+    return size * (1 + len(spec.variants)) if isinstance(spec, EvaluateSpec) else size
 
 
-def merged_base(spec: AnySpec, facts: ModelFacts) -> str:
-    """Return the folder of the model that a job merges an adapter into; '' if it does not, or it is only named."""
-    is_merged = isinstance(spec, QuantizeSpec) or (isinstance(spec, ExportSpec) and spec.form in ("whole", "gguf"))
-    return facts.base_model if facts.kind == "adapter" and is_merged and Path(facts.base_model).is_absolute() else ""
+def adapter_base(spec: AnySpec, facts: ModelFacts) -> str:
+    """Return the base of an adapter that a job computes with, mostly merged; '' if it does not, or it is only named."""
+    is_used = isinstance(spec, QuantizeSpec | EvaluateSpec)
+    is_used |= isinstance(spec, ExportSpec) and spec.form in ("whole", "gguf")
+    return facts.base_model if facts.kind == "adapter" and is_used and Path(facts.base_model).is_absolute() else ""
 
 
 def facts_of_size(subject: str, size_bytes: int) -> ModelFacts:

@@ -25,7 +25,7 @@ from desktop_app.memory_plan.disk import DiskRoom, disk_rooms
 from desktop_app.memory_plan.duration import step_count
 from desktop_app.memory_plan.job_plan import JobPlan, Known, PlanReport, job_plan
 from desktop_app.memory_plan.starting_point import starting_point
-from desktop_app.memory_plan.work_size import facts_of_size, merged_base
+from desktop_app.memory_plan.work_size import adapter_base, facts_of_size
 from desktop_app.settings import read_stored
 
 from .client import Service
@@ -83,7 +83,7 @@ def _size(spec: AnySpec, inspect: Service) -> tuple[int, str]:
     """How many bytes a job goes through, and why nobody knows."""
     if not isinstance(spec, DownloadSpec):
         size: int = inspect.call("work_bytes", _LOOK_S, spec=spec.model_dump(mode="json"))
-        return size, "" if size else "it does not follow from the size of the model"
+        return size, ""
     if read_stored(paths.settings_dir()).offline:
         return 0, "Whetstone is offline, so the hub was not asked how large it is"
     hub = Service("hub")
@@ -106,7 +106,7 @@ def _facts(spec: AnySpec, inspect: Service) -> ModelFacts:
     assert not isinstance(spec, DownloadSpec | OpenBundleSpec)
     is_pickle = isinstance(spec, ConvertSpec)
     facts = ModelFacts(**inspect.call("listed_facts" if is_pickle else "model_facts", _LOOK_S, path=spec.model))
-    if base := merged_base(spec, facts):
+    if base := adapter_base(spec, facts):
         facts = ModelFacts(**inspect.call("model_facts", _LOOK_S, path=base))
     if facts.problem and not is_pickle and spec.kind not in _TAKE_ALL:
         raise ModelError(facts.problem, facts.hint)

@@ -11,8 +11,8 @@ from pathlib import PurePath
 from typing import Any
 
 from desktop_app import __version__
+from desktop_app.domain.figure_words import NO_FIGURES, label
 from desktop_app.domain.job import Job, JobState
-from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.run_record import RunRecord
 from desktop_app.domain.spec import SPEC_TYPES, as_json, usual_value
 
@@ -20,36 +20,6 @@ from .curve import change
 from .log_text import LogText
 from .wording import clock_text, duration_text, number_text, percent_text, size_text
 
-_LABELS = {
-    "eval_loss": "Evaluation loss",
-    "eval_accuracy_before": "Right pairs before",
-    "eval_accuracy_after": "Right pairs after",
-    "merged_eval_loss": "Merged: evaluation loss",
-    "merged_eval_loss_change": "Merged: change of the loss",
-    "merged_logit_difference": "Merged: largest logit difference",
-    "samples_per_s": "Rows per second",
-    "result_step": "Step of the result",
-    "worse_rows": "Held-out rows worse than the base",
-    "trained_share": "Share of tokens trained",
-    "ratio": "Size after, of before",
-    "learning_rate": "Learning rate",
-    "grad_norm": "Gradient norm",
-    "mean_kl": "Divergence (KL)",
-    "seconds": "Time computing",
-    "bytes_per_s": "Bytes per second",
-    "peak_bytes": "Peak memory, measured",
-    "planned_bytes": "Peak memory, estimated",
-    "planned_seconds": "Time, estimated",
-    "planned_tokens_per_s": "Tokens per second, estimated",
-    "planned_by": "Estimated by",
-    "measured_seconds": "Time, measured",
-    "stopped_at": "Stopped at",
-    "operations_per_token": "Operations per token",
-    "peak": "Peak memory",
-    "dtype": "Number format",
-    "tokens_per_s": "Tokens per second",
-    "top1_agreement": "Same next token",
-}
 _MAIN_FIGURES = (
     "size_bytes",
     "files",
@@ -66,7 +36,6 @@ _MAIN_FIGURES = (
     "adapter_bytes",
     "mean_relative_error",
 )
-_NO_FIGURES = ("planned_steps", "first_step", "work_bytes")  # by them others are told
 _BYTES = {"bring_in": "Copied and checked", "download": "Downloaded", "export": "Copied and checked"}
 _BYTES |= dict.fromkeys(("bundle", "open_bundle"), _BYTES["bring_in"])
 _PATHS = ("model", "data", "held_out_of", "output")
@@ -182,22 +151,6 @@ def in_use_text(facts: Mapping[str, Any]) -> str:
     return "In use: " + " · ".join(str(part) for part in parts if part)
 
 
-def label(name: str) -> str:
-    """Say the name of a metric, a setting or a figure as words: 'eval_loss_before' -> 'Evaluation loss before'."""
-    for mark in (".", ": "):  # of one of several copies: "gguf_q8_0.size_after", "nf4: format"
-        head, _, rest = name.rpartition(mark) if mark == "." else name.partition(mark)
-        if head and rest:
-            words = label(rest)
-            title = METHODS[head].title if head in METHODS else head  # type: ignore[index]  # any text may stand there
-            return f"{title}: {words[:1].lower()}{words[1:]}"
-    for suffix, _ in () if name in _LABELS else _UNITS:
-        name = name.removesuffix(suffix)
-    if name in _LABELS:
-        return _LABELS[name]
-    words = name.replace("eval_loss", "evaluation_loss").replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
-
-
 def summary_figures(summary: dict[str, Any]) -> tuple[list[Fact], list[Fact]]:
     """Turn what a worker measured into words: the figures that tell whether it was worth it, then the others.
 
@@ -206,7 +159,7 @@ def summary_figures(summary: dict[str, Any]) -> tuple[list[Fact], list[Fact]]:
     known = {name: value for name, value in summary.items() if value not in (None, "")}
     known |= _of_what_was_done(known)
     main = [Fact(label(name), figure_text(name, known[name])) for name in _MAIN_FIGURES if name in known]
-    others = [name for name in known if name not in (*_MAIN_FIGURES, *_NO_FIGURES)]
+    others = [name for name in known if name not in (*_MAIN_FIGURES, *NO_FIGURES)]
     return main, [Fact(label(name), figure_text(name, known[name])) for name in others]
 
 

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from nicegui import app, run, ui
 
 from desktop_app.domain.event import Succeeded
+from desktop_app.domain.figure_words import label
 from desktop_app.domain.job import Job, models_of
 from desktop_app.domain.run_record import RunRecord
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
 
-from .job_figures import Fact, label, summary_figures
+from .job_figures import Fact, summary_figures
 from .widgets.button import button, icon_button
 from .widgets.copying import copy
 from .widgets.evaluate_dialog import EVALUATE_HINT

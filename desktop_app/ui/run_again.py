@@ -13,6 +13,7 @@ from desktop_app.jobs import submit
 
 from .widgets.variants_dialog import queue_variants
 from .window_state import WindowState
+from .work_time import time_again
 
 _WITH_FORM = ("finetune", "quantize")
 
@@ -44,4 +45,4 @@ async def vary(state: WindowState, job: Job, on_error: Callable[[AppError], obje
         on_error(error)
         return
     assert isinstance(spec, FinetuneSpec | QuantizeSpec)
-    await queue_variants(state, spec)
+    await queue_variants(state, spec, lambda made: time_again(state, made))

@@ -11,16 +11,16 @@ from typing import Any
 from nicegui import run, ui
 
 from desktop_app import paths
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.figure_words import label
+from desktop_app.domain.job import Job
 from desktop_app.domain.run_comparison import Line, differing_ground, estimates_of, figures_of, settings_of
 from desktop_app.domain.run_record import RunRecord
 from desktop_app.job_folder import JobFolder
 
 from . import theme
-from .job_figures import figure_text, label, setting_text
+from .job_figures import figure_text, setting_text
 from .job_rows import method_text
 from .loss_chart import SHORT_NUMBER, VIEWS, chart_lines, legend, log_axis
-from .queue_time import expected_s
 from .widgets.button import button
 from .widgets.hint import hint
 from .widgets.page import TitleBar, page_body
@@ -144,7 +144,7 @@ class RunComparisonView:
             with ui.element("div").classes("grid min-w-full").style(width).mark("compared"):
                 self._draw_heads()
                 self._section("Figures", figures_of(self._jobs), figure_text)
-                self._section("Estimated and measured", estimates_of(self._jobs, self._expected_s), figure_text)
+                self._section("Estimated and measured", estimates_of(self._jobs), figure_text)
             with ui.element("div").classes("grid min-w-full").style(width).mark("settings") as grid:
                 pass
         lines = settings_of(self._jobs)
@@ -186,15 +186,6 @@ class RunComparisonView:
                     text = "–" if value is None else words(line.name, value)
                     said = ui.label(text).classes("truncate" + (" font-semibold" if place in line.best else ""))
                     said.props["title"] = text if value is None else str(value)
-
-    def _expected_s(self, job: Job) -> float | None:
-        """Say how long what a job did was to take, by the runs that had ended before it was handed in."""
-        before = [other for other in self._state.jobs if other.ended is not None and other.ended <= job.created]
-        if job.unit == "step":
-            steps = job.done if job.state.is_terminal else job.total
-            return expected_s(job.spec, before, steps) if steps else None
-        has_part = job.state.is_terminal and job.state is not JobState.SUCCEEDED  # nobody knows how much was done
-        return None if has_part else expected_s(job.spec, before)
 
 
 _AXIS_LABEL: dict[str, Any] = dict(theme.AXIS["axisLabel"])  # type: ignore[call-overload]

@@ -45,7 +45,7 @@ def when_it_starts(state: WindowState, plan: MemoryPlan | None) -> str:
         active = None  # it does not compute; nobody waits for it
     if active is None and not waiting:
         return "Starts at once"
-    seconds, unknown = waiting_s(active, waiting, state.jobs)
+    seconds, unknown = waiting_s(active, waiting)
     left = f", in about {duration_text(seconds)}" if seconds and not unknown else ""
     before = [*filter(None, [active]), *waiting]
     return f"Starts after {before[0].name if len(before) == 1 else f'{len(before)} other jobs'}{left}"

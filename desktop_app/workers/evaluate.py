@@ -76,11 +76,13 @@ def _measured(spec: EvaluateSpec, subjects: list[Subject], material: Material, r
     where = device.chosen_device(spec.device)
     dtype = device.chosen_dtype("auto", where)
     total, done = len(subjects) * (len(material.windows) + len(material.questions)), 0
+    began_s = reporter.worked_s()
 
     def look() -> None:
         nonlocal done
         reporter.heed(done)
-        reporter.progress(done, total, "row")
+        left_s = (reporter.worked_s() - began_s) / done * (total - done) if done else None
+        reporter.progress(done, total, "row", eta_s=left_s)
         done += 1
 
     reference = None

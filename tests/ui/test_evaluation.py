@@ -9,6 +9,7 @@ from nicegui.testing import User
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.job import JobState
 from desktop_app.domain.spec import parse_spec_text
+from desktop_app.job_folder import JobFolder
 from desktop_app.paths import jobs_dir
 from desktop_app.ui.evaluation_view import draw_evaluation
 from desktop_app.ui.window_state import WindowState
@@ -28,11 +29,13 @@ async def test_an_adapter_is_measured_against_its_base_on_a_file(
     questions = make_chats(tmp_path / "questions.jsonl")
     state.models.add([model, str(adapter)])
     await state.models.read_missing()
+    await state.look_at_machine()
     state.choose_model(str(adapter))
     await open_tab(user, state, "models")
     await user.should_see(marker="evaluate-model", retries=50)
     user.find(marker="evaluate-model").click()
     await sees(user, "Each model is loaded in turn")
+    await sees(user, "Takes about")
     choose(user, "evaluate-text", "file")
     choose(user, "evaluate-scoring", "regex")
     user.find(marker="start-evaluation").click()
@@ -45,6 +48,8 @@ async def test_an_adapter_is_measured_against_its_base_on_a_file(
     await until(lambda: list(jobs_dir().glob("*/spec.json")))
     spec = parse_spec_text(next(jobs_dir().glob("*/spec.json")).read_bytes())
     assert spec == EvaluateSpec(model=model, variants=(str(adapter),), data=questions, scoring="exact")
+    estimate = JobFolder(next(jobs_dir().glob("*/spec.json")).parent).read_estimate()
+    assert estimate is not None and estimate.source == "guess", "what the dialog said is kept with the job"
     assert state.tab == "jobs"
 
 

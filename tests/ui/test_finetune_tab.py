@@ -231,13 +231,14 @@ async def test_earlier_runs_can_be_used(user: User, chosen: WindowState) -> None
             done=10,
             total=10,
             loss=1.25,
-            summary={},
+            summary={"steps": 10, "planned_steps": 10, "tokens": 6_000, "seconds": 60.0, "tokens_per_s": 100.0},
         )
     )
     await chosen.look_at_jobs()
+    await chosen.look_at_machine()
     await open_tab(user, chosen, "finetune")
     await sees(user, "LoRA, rank 64, rate 0.0002")
-    await sees(user, "as before")
+    await sees(user, "from earlier runs of this kind here")
     user.find("Use").click()
     assert chosen.finetune_form.values["rank"] == "64"
 

@@ -24,7 +24,6 @@ from desktop_app.memory_plan.duration import Duration
 from desktop_app.memory_plan.job_plan import Known, job_plan
 from desktop_app.ui.forms.finetune_form import finetune_refusal
 from desktop_app.ui.known_data import DATA_SUFFIXES
-from desktop_app.ui.queue_time import expected_s
 from desktop_app.ui.start_job import start_job, when_it_starts
 from desktop_app.ui.summary import data_line, model_line
 from desktop_app.ui.widgets.banner import BannerPlace
@@ -244,11 +243,7 @@ class _FinetuneTab:
         self.plan_box.set_visibility(steps is not None or plan is not None)
         about = "≈ " if self.form.report is not None and not self.form.report.complete else ""
         self.steps.show("–" if steps is None else f"{about}{steps:,}")
-        draft = self.form.draft()
-        before = None if draft is None or not steps else expected_s(draft.model_dump(), self._earlier or (), steps)
-        if before and (expected is None or expected.source in ("guess", "similar")):
-            self.time.show(f"≈ {duration_text(before)}", "as before")
-        elif expected is None:
+        if expected is None:
             is_unknown = plan is not None and plan.verdict == "unknown"
             words = "counting the tokens" if self._is_counted else "measure it, or count the tokens in Data"
             self.time.show("–", "" if is_unknown else words)

@@ -11,15 +11,20 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.spec import parse_spec
 from desktop_app.errors import AppError, SpecError
 from desktop_app.jobs.submit import submit
+from desktop_app.memory_plan.job_plan import Known
+from desktop_app.memory_plan.work_size import work_bytes
 from desktop_app.ui.window_state import WindowState
+from desktop_app.ui.work_time import time_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
 from .dialog import card_dialog, show_job_of
 from .path_picker import pick_file, typed_path
+from .plan_pane import PlanPane
 
 EVALUATE_HINT = "Perplexity, divergence, answers, speed and size, in one report beside the original"
 _OURS, _FILE = "ours", "file"
+_FOLLOW_S = 0.25
 _SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".md")
 
 
@@ -54,6 +59,9 @@ class _Form:
         self._draw_questions()
         with ui.expansion("More").classes("w-full quiet-expansion"):
             self._draw_more()
+        with ui.column().classes("w-full gap-1 rule-t pt-3"):
+            self.plan = PlanPane()
+            self.time = ui.label().classes("t-small c-3").mark("evaluate-time")
         ui.label(
             "Each model is loaded in turn, so that they need not fit together. Figures come with the interval in which "
             "they would lie on other rows like these."
@@ -61,6 +69,8 @@ class _Form:
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
             button("Cancel", kind="quiet", on_click=dialog.close)
             button("Evaluate", kind="primary", on_click=self._start).mark("start-evaluation")
+        ui.timer(_FOLLOW_S, self._follow)
+        self._follow()
 
     def _draw_models(self, model: str) -> None:
         names = self._names()
@@ -139,6 +149,19 @@ class _Form:
         self.file_row.set_visibility(self.text.value == _FILE)
         self.pattern_row.set_visibility(self.scoring.value == "regex")
 
+    def _follow(self) -> None:
+        """Plan anew what has changed: arithmetic on what is known of the original."""
+        facts, machine = self.state.models.facts.get(self.original_path), self.state.machine
+        try:
+            spec = self._spec()
+        except AppError:  # said when it is started
+            return
+        size = work_bytes(spec, facts) if facts is not None else 0
+        known = Known(sample=machine[-1], jobs=self.state.jobs, work_bytes=size) if machine else None
+        self.plan.look(spec, facts, known)
+        time = self.plan.whole.time if self.plan.whole else None
+        self.time.set_text("" if time is None else f"Takes {time_text(time)}.")
+
     async def _pick(self) -> None:
         picked = await pick_file("Choose what to measure on", _SUFFIXES, self.state.data or Path.home())
         if picked:
@@ -169,7 +192,8 @@ class _Form:
     async def _start(self) -> None:
         self.problem.clear()
         try:
-            self.dialog.submit(await run.io_bound(submit, self._spec()))
+            time = self.plan.whole.time if self.plan.whole else None
+            self.dialog.submit(await run.io_bound(submit, self._spec(), time.estimate if time else None))
         except AppError as error:
             self.problem.show(error)
 

@@ -14,7 +14,7 @@ from desktop_app.memory_plan.duration import Duration
 from desktop_app.ui.forms.field import FieldProblem, FormField
 from desktop_app.ui.forms.finetune_form import FinetuneForm
 from desktop_app.ui.forms.quantize_form import QuantizeForm
-from desktop_app.ui.queue_time import expected_s, waiting_s
+from desktop_app.ui.queue_time import waiting_s
 from desktop_app.ui.start_job import start_job
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import clock_text, duration_text
@@ -29,8 +29,8 @@ _USUAL = {"finetune": "learning_rate", "quantize": "method"}
 _YES = {"yes": True, "no": False, "true": True, "false": False}
 
 
-async def queue_variants(state: WindowState, spec: Varied, plan: Plan = lambda made: None) -> None:
-    """Show the dialog until runs are queued or it is closed; `plan` expects the time of a run that none was like."""
+async def queue_variants(state: WindowState, spec: Varied, plan: Plan) -> None:
+    """Show the dialog until runs are queued or it is closed; `plan` expects the time of a run."""
     dialog = _Dialog(state, spec, plan)
     await show_job_of(dialog.dialog, state)
 
@@ -118,8 +118,7 @@ class _Dialog:
 
     def _when_text(self) -> str:
         """When they start and end, as far as earlier jobs tell."""
-        jobs = self._state.jobs
-        wait_s, unknown = waiting_s(self._state.active_job, self._state.queued_jobs, jobs)
+        wait_s, unknown = waiting_s(self._state.active_job, self._state.queued_jobs)
         if not wait_s and not unknown:
             start = "The first starts at once."
         elif unknown:
@@ -128,22 +127,20 @@ class _Dialog:
             start = f"The first starts {least}; how long {of} before it will take is not known."
         else:
             start = f"The first starts in about {duration_text(wait_s)}."
-        before = [expected_s(made.model_dump(mode="json"), jobs) for made in self._made]
-        planned = [None if seconds else self._plan(made) for made, seconds in zip(self._made, before, strict=True)]
-        known = [*filter(None, before), *(plan.seconds for plan in planned if plan)]
-        if not known:
+        planned = [plan for made in self._made if (plan := self._plan(made))]
+        if not planned:
             return f"{start} How long they take is known once one has run."
-        took = sum(known) / len(known) * len(self._made)
-        basis = next((f", {plan.words}" for plan in planned if plan), " by earlier runs")
+        took = sum(plan.seconds for plan in planned) / len(planned) * len(self._made)
         end = "" if unknown else f". All done at about {clock_text(time.time() + wait_s + took)}"
-        return f"{start} Together about {duration_text(took)}{basis}{end}."
+        return f"{start} Together about {duration_text(took)}, {planned[0].words}{end}."
 
     async def _submit(self) -> None:
         self._queue.disable()
         first, done = "", 0
         try:
             for spec in self._made:
-                job_id = await start_job(self._state, spec)
+                plan = self._plan(spec)
+                job_id = await start_job(self._state, spec, None if plan is None else plan.estimate)
                 first, done = first or job_id, done + 1
                 await asyncio.sleep(0)
         except AppError as error:

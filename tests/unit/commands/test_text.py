@@ -13,6 +13,7 @@ from desktop_app.commands.text import (
     printable,
     progress_text,
     size_text,
+    summary_lines,
 )
 from desktop_app.domain.job import Job, JobState
 
@@ -46,9 +47,12 @@ def test_figures(value: object, text: str) -> None:
 
 
 def test_figures_by_name() -> None:
-    assert figure_text("peak_bytes", 515_000_000) == ("peak", "515.0 MB")
-    assert figure_text("eval_loss_after", 1.23456) == ("eval loss after", "1.235")
-    assert figure_text("worst_bytes", None) == ("worst bytes", "None")
+    assert figure_text("peak_bytes", 515_000_000) == ("Peak memory, measured", "515.0 MB")
+    assert figure_text("eval_loss_after", 1.23456) == ("Evaluation loss after", "1.235")
+    assert figure_text("planned_seconds", 65.2) == ("Time, estimated", "1:05")
+    assert figure_text("ratio", 0.28) == ("Size after, of before", "28 %")
+    assert figure_text("worst_bytes", None) == ("Worst", "None")
+    assert summary_lines({"work_bytes": 3_600_000, "perplexity": 8.5, "advice": None}) == [("Perplexity", "8.5")]
 
 
 def test_progress_says_only_what_is_known() -> None:

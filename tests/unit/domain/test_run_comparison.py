@@ -58,25 +58,21 @@ def test_best_needs_two_numbers_and_a_direction() -> None:
 
 
 def test_estimates_stand_beside_what_was_measured() -> None:
-    found = estimates_of([FIRST, SECOND], _expected)
+    found = estimates_of([FIRST, SECOND])
     lines = {line.name: line.values for line in found}
     assert {line.name: set(line.best) for line in found if line.best} == {"measured_seconds": {0}}
     assert lines["planned_bytes"] == (2_200, None) and lines["peak_bytes"] == (2_000, 2_000)
-    assert lines["planned_seconds"] == (55.0, None) and lines["measured_seconds"] == (60.0, 120.0)
+    assert "planned_seconds" not in lines and lines["measured_seconds"] == (60.0, 120.0)
     kept = replace(FIRST, summary={"planned_seconds": 20.0, "seconds": 25.0})
-    lines = {line.name: line.values for line in estimates_of([kept], _expected)}
+    lines = {line.name: line.values for line in estimates_of([kept])}
     assert (lines["planned_seconds"], lines["measured_seconds"]) == ((20.0,), (25.0,)), "of its steps, as it was kept"
     stopped = replace(kept, summary={**kept.summary, "steps": 30, "planned_steps": 1200})
-    lines = {line.name: line.values for line in estimates_of([stopped, kept], _expected)}
+    lines = {line.name: line.values for line in estimates_of([stopped, kept])}
     assert lines["stopped_at"] == ("step 30 of 1,200", None)
     cancelled = replace(FIRST, state=JobState.CANCELLED, summary={}, done=3, total=9, unit="step")
     assert stopped_at(cancelled) == "step 3 of 9" and stopped_at(replace(cancelled, unit="byte")) is None
     waiting = replace(FIRST, started=None, ended=None, summary={})
-    assert estimates_of([waiting], lambda job: None) == []
-
-
-def _expected(job: Job) -> float | None:
-    return 55.0 if job.id == "a" else None
+    assert estimates_of([waiting]) == []
 
 
 def test_losses_on_other_data_or_of_another_model_say_nothing() -> None:

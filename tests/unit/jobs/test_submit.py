@@ -7,6 +7,7 @@ import pytest
 from desktop_app.domain.estimate import Estimate
 from desktop_app.domain.spec import parse_spec
 from desktop_app.errors import DataError, ModelError, SpecError
+from desktop_app.jobs.row import queued_row
 from desktop_app.jobs.spec_paths import with_absolute_paths
 from desktop_app.jobs.submit import folder_of, submit
 from tests.fakes.model_files import write_llama
@@ -50,7 +51,10 @@ def test_what_to_expect_is_kept_with_a_job_whoever_hands_it_in(tmp_path: Path, m
     assert moved is not None and moved.seconds and moved.work_bytes == sum(f.stat().st_size for f in model.iterdir())
     told = Estimate(seconds=5.0, least_s=4.0, most_s=6.0, tokens_per_s=9.0, source="probe")
     assert folder_of(submit(parse_spec(training), told)).read_estimate() == told
-    assert folder_of(submit(parse_spec({"kind": "evaluate", "model": str(model)}))).read_estimate() is None
+    measured = folder_of(submit(parse_spec({"kind": "evaluate", "model": str(model)})))
+    kept = measured.read_estimate()
+    assert kept is not None and kept.source == "guess" and kept.work_bytes
+    assert queued_row(measured).eta_s == kept.seconds, "by which the queue says when the next one starts"
 
 
 def test_relative_paths_are_taken_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

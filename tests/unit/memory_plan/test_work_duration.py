@@ -60,7 +60,22 @@ def test_jobs_that_tell_nothing_are_no_history() -> None:
     found = work_duration(spec, _GIGA, jobs)
     assert found is not None and found.source == "guess"
     assert work_duration(spec, 0) is None
-    assert work_duration(_spec("evaluate"), _GIGA) is None
+    assert work_duration(_spec("finetune", data="/d"), _GIGA) is None
+
+
+def test_an_evaluation_takes_longer_the_more_is_read_asked_and_compared() -> None:
+    plain = work_duration(_spec("evaluate"), _GIGA)
+    assert plain is not None and plain.source == "guess"
+    more: list[dict[str, object]] = [{"data": "/d", "max_tokens": 100_000, "max_rows": 1_000}, {"max_new_tokens": 512}]
+    for change in more:
+        longer = work_duration(_spec("evaluate", **change), _GIGA)
+        assert longer is not None and longer.seconds > 2 * plain.seconds, change
+    on_gpu = work_duration(_spec("evaluate", data="/d"), 20 * _GIGA, is_gpu=True)
+    on_cpu = work_duration(_spec("evaluate", data="/d"), 20 * _GIGA)
+    assert on_gpu is not None and on_cpu is not None and on_gpu.seconds < on_cpu.seconds / 10
+    before = [_done(_spec("evaluate"), 3 * plain.seconds)]
+    two = work_duration(_spec("evaluate", variants=("/n",)), 2 * _GIGA, before)
+    assert two is not None and two.source == "history" and two.seconds > 3 * plain.seconds
 
 
 @pytest.mark.usefixtures("data_dir")
@@ -69,7 +84,7 @@ def test_the_bytes_are_those_of_what_is_read_or_packed(tmp_path: Path) -> None:
     whole = sum(file.stat().st_size for file in model.iterdir())
     for kind in ("quantize", "bring_in", "export"):
         assert work_bytes(_spec(kind, model=str(model))) == whole
-    assert work_bytes(_spec("evaluate", model=str(model))) == 0
+    assert work_bytes(_spec("evaluate", model=str(model), variants=("/a", "/b"))) == 3 * whole, "each as the original"
     assert work_bytes(parse_spec({"kind": "download", "repo": "owner/name"})) == 0
     (tmp_path / "rows.jsonl").write_text(json.dumps({"text": "a" * 1000}))
     run = create_job_folder(

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from desktop_app.domain.event import Checkpoint, Metric, Progress, Started
+from desktop_app.domain.figure_words import label
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import JobState
 from desktop_app.domain.run_record import RunRecord
-from desktop_app.ui.job_figures import headline, label, report_text, run_figures, settings, summary_figures
+from desktop_app.ui.job_figures import headline, report_text, run_figures, settings, summary_figures
 from desktop_app.ui.log_text import LogText
 from tests.unit.ui.test_job_rows import PLAIN
 
