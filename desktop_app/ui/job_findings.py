@@ -6,6 +6,7 @@ from functools import partial
 from nicegui import run, ui
 
 from desktop_app import paths
+from desktop_app.domain.figure_words import label
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, job_name
 from desktop_app.domain.run_findings import RunFinding, RunFix
@@ -15,7 +16,7 @@ from desktop_app.job_folder import JobFolder
 from desktop_app.jobs.findings import findings_of
 
 from .forms.finetune_form import FinetuneForm
-from .job_figures import label, setting_text
+from .job_figures import setting_text
 from .start_job import start_job
 from .widgets.button import button
 from .widgets.data_findings import LOOKS
