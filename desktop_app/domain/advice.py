@@ -58,11 +58,19 @@ def _about_copies(original: Measurement, copies: Sequence[Measurement]) -> list[
     ]
     if closest is not best:
         said.append(f"If there is room, {closest.label} is closer: {_kl(closest):.3g} nats with {_size(closest)}.")
+    beaten: dict[str, list[str]] = {}
     for each in copies:
-        beaten = next((other for other in edge if other is not each and _is_beaten(each, other)), None)
-        if beaten is not None:
-            said.append(f"{each.label} is not worth it: {beaten.label} is no larger and closer to the original.")
+        by = next((other for other in edge if other is not each and _is_beaten(each, other)), None)
+        if by is not None:
+            beaten.setdefault(by.label, []).append(each.label)
+    for better, labels in beaten.items():
+        verb = "is" if len(labels) == 1 else "are"
+        said.append(f"{_listed(labels)} {verb} not worth it: {better} is no larger and closer to the original.")
     return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _is_beaten(model: Measurement, by: Measurement) -> bool:

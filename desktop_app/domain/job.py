@@ -14,6 +14,7 @@ from .bundle_spec import OpenBundleSpec
 from .download_spec import DownloadSpec
 from .export_spec import ExportSpec
 from .quantize_method import METHODS
+from .quantize_spec import QuantizeSpec
 from .spec import JobSpec
 from .value import Value
 
@@ -162,6 +163,8 @@ def job_name(spec: JobSpec) -> str:
     if isinstance(spec, OpenBundleSpec):
         return Path(spec.bundle).stem
     method = getattr(spec, "method", spec.kind)
+    if isinstance(spec, QuantizeSpec) and spec.further_methods:
+        method = "quantized"  # its copies are named after it and after their methods
     if isinstance(spec, ExportSpec):
         method = spec.gguf_type if spec.form == "gguf" else spec.form
     model = Path(spec.model)

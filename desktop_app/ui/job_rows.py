@@ -114,8 +114,10 @@ def job_row(job: Job, now_s: float) -> dict[str, Any]:
 
 
 def method_text(job: Job) -> str:
-    """Name kind and method in one word where that is enough: 'QLoRA', 'NF4', 'Evaluate'."""
-    return METHOD_NAMES.get(job.method, job.method) or KIND_NAMES.get(job.kind, job.kind)
+    """Name kind and method in one word where that is enough: 'QLoRA', 'NF4', 'NF4 +2' of three copies, 'Evaluate'."""
+    name = METHOD_NAMES.get(job.method, job.method) or KIND_NAMES.get(job.kind, job.kind)
+    further = job.spec.get("further_methods") if job.kind == "quantize" else ()
+    return f"{name} +{len(further)}" if further else name
 
 
 def model_name(job: Job) -> str:

@@ -159,7 +159,11 @@ class _QuantizeTab:
             str(name): how.title + (f" · {size_text(sizes[name])}" if sizes else "") for name, how in METHODS.items()
         }
         titles = {str(name): title for name, (title, _) in NOT_OFFERED.items()}
-        self.controls.refuse("method", method_refusals(), words | titles)
+        refused = method_refusals()
+        self.controls.refuse("method", refused, words | titles)
+        further = {str(name): how.title for name, how in METHODS.items()}
+        elsewhere = {name: reason for name, reason in refused.items() if name in further}
+        self.controls.refuse("further_methods", {self.form.values["method"]: "the format above", **elsewhere}, further)
 
     def _show_level(self) -> None:
         self.advanced.set_visibility(self.level.value == "Advanced")

@@ -48,7 +48,8 @@ class FormControls:
         """Grey the values of a list that cannot be chosen, and say why behind them."""
         control = self._controls[name]
         assert isinstance(control, ui.select)
-        values = [value for value in self.form.fields[name].choices if value in words or value in reasons]
+        all_values = self.form.fields[name].choices or tuple(control.options)
+        values = [value for value in all_values if value in words or value in reasons]
         options = {value: words.get(value, value) for value in values}
         options |= {value: f"{options[value]} – {reason}" for value, reason in reasons.items()}
         if options != control.options:

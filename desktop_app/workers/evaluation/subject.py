@@ -4,13 +4,14 @@ An adapter is put on its base, a GGUF file is read by transformers into fp32, an
 the processor, any other folder is loaded as it is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desktop_app.domain.evaluation import Role
 from desktop_app.domain.job import name_by_job
 from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.quantize_method import METHODS
 from desktop_app.errors import ModelError, SpecError
 from desktop_app.library.model_folder import check_model_folder, model_facts
 from desktop_app.workers.quantize import weight_bytes
@@ -80,13 +81,10 @@ def subjects_of(model: str, variants: tuple[str, ...]) -> list[Subject]:
         if any(other.facts.path == subject.facts.path for other in subjects):
             raise SpecError(f"variants: {path} is named twice.", "Name each model once.", "variants")
         taken = [other.label for other in subjects]
+        if subject.label in taken:
+            subject = replace(subject, label=name_by_job(Path(path)) or subject.label)
         number = next(n for n in range(1, len(taken) + 2) if _numbered(subject.label, n) not in taken)
-        subjects.append(
-            Subject(
-                _numbered(subject.label, number), subject.facts, subject.role, subject.format, subject.size_bytes,
-                subject.base,
-            )
-        )  # fmt: skip
+        subjects.append(replace(subject, label=_numbered(subject.label, number)))
     return subjects
 
 
@@ -126,4 +124,8 @@ def _measured_bytes(facts: ModelFacts) -> int:
 
 
 def _label(path: Path) -> str:
+    """Name a model shortly: one of several copies of a job by its method, other results by their job."""
+    method = METHODS.get(path.name)  # type: ignore[call-overload]  # any name may be asked for
+    if method is not None and name_by_job(path):
+        return str(method.title)
     return path.name if path.is_file() else name_by_job(path) or path.name

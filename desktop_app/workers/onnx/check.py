@@ -71,6 +71,7 @@ def _compared(
             if tensor is not None:  # the exporter may have computed something else of it
                 _check_plain(name, tensor, wanted, dtype)
                 plain += 1
+        reporter.progress(len(names), len(names), "tensor")
     if not errors:
         raise spoiled("none of its layers could be found again in the original")
     return errors, plain

@@ -27,6 +27,12 @@ def test_the_smallest_close_copy_is_advised() -> None:
     assert any(sentence.startswith("bad is not worth it") for sentence in said)
 
 
+def test_copies_that_the_same_one_beats_are_told_in_one_sentence() -> None:
+    said = advice([ORIGINAL, copy("q8", 200, 0.001), copy("a", 300, 0.1), copy("b", 400, 0.2), copy("c", 500, 0.1)])
+    assert said[-1] == "a, b and c are not worth it: q8 is no larger and closer to the original."
+    assert len(said) == 2
+
+
 def test_no_copy_is_advised_that_is_far_away() -> None:
     assert advice([ORIGINAL, copy("q2", 100, 0.9)])[0].startswith("No copy is near")
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from desktop_app.domain.job import Job, models_of, name_by_job
+from desktop_app.domain.job import Job, job_name, models_of, name_by_job
+from desktop_app.domain.quantize_spec import QuantizeSpec
 from tests.fakes.index_row import job
 
 
@@ -14,6 +15,12 @@ def test_one_model_is_the_result_itself() -> None:
     assert models_of(_made("quantize", {"method": "nf4", "further_methods": []})) == {"/jobs/a/result": "mine"}
     assert models_of(_made("finetune", {"merge": False})) == {"/jobs/a/result": "mine"}
     assert models_of(job(1)) == {}
+
+
+def test_a_job_of_several_copies_is_not_called_by_the_first() -> None:
+    several = QuantizeSpec(model="/models/lamb", method="nf4", further_methods=("int8",))
+    assert job_name(several) == "lamb-quantized"
+    assert job_name(several.model_copy(update={"further_methods": ()})) == "lamb-nf4"
 
 
 def test_several_copies_lie_beside_each_other() -> None:
