@@ -33,6 +33,10 @@ def main() -> int:
         from desktop_app.workers.probe import run_probe
 
         return run_probe()
+    if role == "--service" and arguments[1] == "copy_opening":  # likewise
+        from desktop_app.workers.copy_opening import run_copy_opening
+
+        return run_copy_opening()
     if role == "--service":
         from desktop_app.services.run import run_service
 

@@ -4,16 +4,15 @@ A helper that hangs or dies is ended and started again by the next call; one tha
 ended too, for its memory. Starting counts against the limit of the call, but a slow start is not cut short.
 """
 
-import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from desktop_app.errors import ServiceError
+from desktop_app.helper_process import HelperProcess
 from desktop_app.paths import logs_dir
-from desktop_app.pipe import CANCEL, BrokenPipe, read_frame, unpacked_error, write_frame
-from desktop_app.process import start_service, wait_until
+from desktop_app.pipe import CANCEL, BrokenPipe, unpacked_error
 
 _START_LIMIT_S = 60.0
 _DOING = {
@@ -69,7 +68,7 @@ class Service:
         self._name = name
         self._idle_s = idle_s
         self._lock = threading.Lock()
-        self._helper: _Helper | None = None
+        self._helper: HelperProcess | None = None
         self._last_call = 0.0
         self._watch: threading.Timer | None = None
 
@@ -131,11 +130,11 @@ class Service:
         if helper is not None:
             helper.end()
 
-    def _ready_helper(self, end: float, doing: str) -> "_Helper":
+    def _ready_helper(self, end: float, doing: str) -> HelperProcess:
         if self._helper is not None and self._helper.is_gone:
             self.close()  # it died while nobody asked it for anything
         try:
-            helper = self._helper = self._helper or _Helper(self._name)
+            helper = self._helper = self._helper or HelperProcess(self._name, logs_dir())
         except OSError as error:
             raise ServiceError(
                 f"{doing} is not possible: its helper cannot be started ({error.strerror}).", "Start Whetstone again."
@@ -182,7 +181,7 @@ class Service:
         else:
             self._watch_for_idleness(max(left_s, 1.0))
 
-    def _death(self, helper: "_Helper", doing: str) -> ServiceDied:
+    def _death(self, helper: HelperProcess, doing: str) -> ServiceDied:
         code = helper.exit_code()
         self.close()
         why = _WHY_IT_DIES.get(self._name, "")
@@ -193,76 +192,3 @@ class Service:
     @property
     def _log(self) -> str:
         return str(logs_dir() / f"{self._name}-service.log")
-
-
-class _Helper:
-    """A running process and the thread that reads its answers."""
-
-    def __init__(self, name: str) -> None:
-        self.started = time.monotonic()
-        self._is_ready = False
-        self._sending = threading.Lock()
-        self._process = start_service(name, logs_dir() / f"{name}-service.log", may_use_network=name == "hub")
-        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        threading.Thread(target=self._receive, name=f"{name}-service", daemon=True).start()
-
-    def wait_until_ready(self, end: float) -> None:
-        """Wait for the helper's first word. Raises as `take`."""
-        if not self._is_ready:
-            self.take(end)
-            self._is_ready = True
-
-    def send(self, request: Any) -> None:
-        """Send a request, or the wish to end the one that is worked on. Raises OSError if the helper is gone."""
-        with self._sending:
-            write_frame(cast(BinaryIO, self._process.stdin), request)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the process has ended."""
-        return self._process.poll() is not None
-
-    def exit_code(self) -> int | None:
-        """Exit code of a process that has closed its pipe; None if it does not end."""
-        wait_until(lambda: self.is_gone, timeout_s=1.0, step_s=0.01)
-        return self._process.returncode
-
-    def end(self) -> None:
-        """Kill the process; where the system holds on to it, as in a hung driver, it is not waited for."""
-        self._process.kill()
-        threading.Thread(target=self._clean_up, name="ended-service", daemon=True).start()
-        wait_until(lambda: self.is_gone, timeout_s=0.5, step_s=0.01)
-
-    def _clean_up(self) -> None:
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            try:
-                cast(BinaryIO, stream).close()
-            except OSError:
-                pass  # an unsent request; nobody waits for it any more
-
-    def take(self, end: float) -> Any:
-        """Wait for the next word of the helper.
-
-        Raises:
-            TimeoutError: there is none at `end` (time.monotonic).
-            EOFError, BrokenPipe, OSError: the helper is gone.
-        """
-        try:
-            answer = self._answers.get(timeout=max(0.0, end - time.monotonic()))
-        except queue.Empty as error:
-            raise TimeoutError from error
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _receive(self) -> None:
-        while True:
-            try:
-                self._answers.put(read_frame(cast(BinaryIO, self._process.stdout)))
-            except (EOFError, BrokenPipe, OSError) as error:
-                self._answers.put(error)
-                return
-            except ValueError:  # the pipe was closed on this side
-                self._answers.put(EOFError())
-                return

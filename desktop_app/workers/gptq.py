@@ -25,14 +25,14 @@ from desktop_app.errors import ModelError, SpecError
 from . import device, loading
 from .calibration import calibration_rows
 from .foreign_errors import first_sentence, foreign_errors_in_words
-from .gptq_format import gptq_format
 from .interruption import ended_when_cancelled
 from .kept_layers import asked_to_keep, linear_shapes, odd_shapes_sentence
 from .older_config import keep_older_names
 from .quantized import Check, Checked
-from .quantized_check import QuantizedCheck, spoiled
-from .reference import Reference, mean_divergence, reference_of
-from .reload_check import reloaded
+from .quantized_check import QuantizedCheck
+from .quantized_format import format_of
+from .reference import Reference, reference_of
+from .reload_check import WrittenCopy, reloaded
 from .reporter import Reporter
 
 # NOTE: as in optimum.gptq.constants, in that order.
@@ -232,18 +232,14 @@ def _check(
     reference: Reference,
     reporter: Reporter,
 ) -> Check:
-    def near(model: Any) -> str:
-        found, most = mean_divergence(reference, model), _DIVERGENCE_BOUND[spec.bits]
-        if not found < most:
-            raise spoiled(f"its mean KL divergence from the original is {found:.3g}, allowed is {most}")
-        return f"its mean KL divergence from the original is {found:.3g} nats (allowed {most})"
-
     def check(written: Path) -> Checked:
         reporter.stage("Checking the result")
-        found = QuantizedCheck(source, written, gptq_format(written, spec.bits), dtype, kept)
+        found = QuantizedCheck(source, written, format_of(spec, "gptq", written), dtype, kept)
         errors = found.compare(reporter.heeding("byte"))
-        reporter.stage("Loading the result")
-        findings = {**found.findings, **reloaded(written, len(found.layers), where, dtype, near)}
+        copy = WrittenCopy(
+            spec=spec, method="gptq", source=source, folder=written, where=where, dtype=dtype, layers=found.layers
+        )
+        findings = {**found.findings, **reloaded(copy, reporter, reference, _DIVERGENCE_BOUND[spec.bits])}
         return Checked(errors=errors, kept=tuple(kept), findings=findings)
 
     return check

@@ -34,11 +34,13 @@ def load_model(
     quantization: QuantizationConfigMixin | None = None,
     progress: Callable[[int, int], None] | None = None,
     is_scorer: bool = False,
+    is_exact: bool = False,
 ) -> Any:
     """Load a causal language model from a checked folder, in evaluation mode.
 
     `progress` is told tensors done and in all. A folder that is quantized already keeps its own quantization.
     `is_scorer`: with one score in place of the output layer, drawn at random unless the folder holds it.
+    `is_exact`: weights that the model has no place for are refused too.
 
     Raises:
         ModelError: the folder does not hold exactly the weights that its config describes.
@@ -65,6 +67,11 @@ def load_model(
     if missing:
         raise ModelError(
             f"{folder} lacks {len(missing)} weights that its config describes, for example {missing[0]}.",
+            "Get the model again from where it came from.",
+        )
+    if is_exact and (unexpected := sorted(info.get("unexpected_keys", ()))):
+        raise ModelError(
+            f"{folder} holds {len(unexpected)} weights that its config does not describe, for example {unexpected[0]}.",
             "Get the model again from where it came from.",
         )
     keep_four_bit_layers_as_they_are(model)

@@ -1,9 +1,16 @@
-"""Keep a chat template, a program that came with the model, from filling this computer's memory while rows are read."""
+"""Bounds to the memory of a process: for a while, of a template that came with a model; for good, of a trial."""
 
+import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
+
+_LEAST_FREE_SHARE = 0.02
+_NO_MEMORY_EXIT_CODE = 137  # what a shell shows for a process that the system ended for its memory
 
 
 @contextmanager
@@ -27,3 +34,12 @@ def memory_capped(room_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def leave_before_memory_is_full() -> None:
+    """End this process before the system has to choose one: the user's other programs are worth more. Never returns."""
+    while True:
+        memory = psutil.virtual_memory()
+        if memory.available < _LEAST_FREE_SHARE * memory.total:
+            os._exit(_NO_MEMORY_EXIT_CODE)
+        time.sleep(0.2)

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import psutil
-
 from desktop_app import paths
 from desktop_app.domain.data_choice import DataChoice
 from desktop_app.domain.event import Event
@@ -29,6 +27,7 @@ from desktop_app.training_data.tokenization import Tokenization
 from .architecture_walk import walk
 from .finetune import Rows, tokenized_rows
 from .foreign_errors import foreign_errors_in_words
+from .memory_cap import leave_before_memory_is_full
 from .preflight import base_model_facts, check_device, check_method, check_precision
 from .reporter import Reporter
 
@@ -40,14 +39,12 @@ _LONGEST_STEPS = 2  # the first of which only warms up
 _MOST_STEPS = 40
 _STEPS_S = 8.0
 _LOCK_S = 3.0
-_LEAST_MEMORY_SHARE = 0.02
-_NO_MEMORY_EXIT_CODE = 137  # what a shell shows for a process that the system ended for its memory
 
 
 def run_probe() -> int:
     """Measure until the owner is gone; return the exit code."""
     prefer_as_memory_victim(identity_of(os.getpid(), ""))
-    threading.Thread(target=_leave_before_memory_is_full, name="memory", daemon=True).start()
+    threading.Thread(target=leave_before_memory_is_full, name="memory", daemon=True).start()
     return serve(_methods)
 
 
@@ -183,12 +180,3 @@ def _rates(asked: FinetuneSpec, done: FinetuneSpec, steps: Sequence["StepTime"])
 def _rate(steps: Sequence["StepTime"], batches: float) -> float:
     seconds = sum(step.batches_s + step.optimizer_s * batches for step in steps)
     return sum(step.tokens for step in steps) / max(seconds, 1e-9)
-
-
-def _leave_before_memory_is_full() -> None:
-    """End this process before the system has to choose one: the user's other programs are worth more."""
-    while True:
-        memory = psutil.virtual_memory()
-        if memory.available < _LEAST_MEMORY_SHARE * memory.total:
-            os._exit(_NO_MEMORY_EXIT_CODE)
-        time.sleep(0.2)

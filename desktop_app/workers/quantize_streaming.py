@@ -19,18 +19,17 @@ from desktop_app.domain.quantize_method import METHODS, QuantizeMethod, is_four_
 from desktop_app.domain.quantize_spec import QuantizeSpec
 
 from . import device, loading
-from .bitsandbytes_format import FourBitFormat, Int8Format
 from .bitsandbytes_recipe import FourBit, Int8, Plain
 from .kept_layers import asked_to_keep, linear_shapes, odd_shapes_sentence, unquantized_modules
 from .older_config import keep_older_names
 from .quantized import Check, Checked
-from .quantized_check import Format, QuantizedCheck
-from .reload_check import reloaded
+from .quantized_check import QuantizedCheck
+from .quantized_format import format_of
+from .reload_check import WrittenCopy, reloaded
 from .reporter import Reporter
 from .tensor_source import TensorSource
 from .tensor_stream import Copy, Recipe, safetensors_copy
 from .tensor_stream import write_copies as stream_copies
-from .torchao_format import RowFormat
 
 _COMPUTE = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -192,19 +191,21 @@ def _through_transformers(
 def _check(spec: QuantizeSpec, source: Path, plan: _Plan, where: torch.device, reporter: Reporter) -> Check:
     def check(written: Path) -> Checked:
         reporter.stage("Checking the result")
-        found = QuantizedCheck(source, written, _format(spec, plan.method), plan.dtype, plan.skipped)
+        found = QuantizedCheck(source, written, format_of(spec, plan.method, written), plan.dtype, plan.skipped)
         errors = found.compare(reporter.heeding("byte"))
-        reporter.stage("Loading the result")
-        findings = {**found.findings, **reloaded(written, len(found.layers), where, plan.dtype)}
+        copy = WrittenCopy(
+            spec=spec,
+            method=plan.method,
+            source=source,
+            folder=written,
+            where=where,
+            dtype=plan.dtype,
+            layers=found.layers,
+        )
+        findings = {**found.findings, **reloaded(copy, reporter)}
         return Checked(errors=errors, kept=tuple(plan.skipped), findings=findings)
 
     return check
-
-
-def _format(spec: QuantizeSpec, method: QuantizeMethod) -> Format:
-    if METHODS[method].family == "torchao":
-        return RowFormat(dtype=torch.float8_e4m3fn if method == "float8_weight_only" else torch.int8)
-    return FourBitFormat(kind=method, block_size=spec.block_size) if is_four_bit_block(method) else Int8Format()
 
 
 def _telling(reporter: Reporter) -> Callable[[int, int, float], None]:

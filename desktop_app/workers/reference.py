@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from desktop_app import paths
 from desktop_app.domain.quantize_spec import QuantizeSpec
@@ -37,6 +38,16 @@ def reference_of(spec: QuantizeSpec, source: Path, model: Any) -> Reference:
         where = next(model.parameters()).device
         logs = model(input_ids=ids.to(where), use_cache=False).logits[0].float().cpu().log_softmax(-1)
     return Reference(ids=ids, logs=logs)
+
+
+def keep_reference(reference: Reference, file: Path) -> None:
+    """Write it down for another process."""
+    save_file({"ids": reference.ids, "logs": reference.logs.contiguous()}, file)
+
+
+def kept_reference(file: Path) -> Reference:
+    """Read what `keep_reference` wrote."""
+    return Reference(**load_file(file))
 
 
 def mean_divergence(reference: Reference, model: Any) -> float:

@@ -78,6 +78,11 @@ class Reporter:
         self._is_terminated = False
         self._reserve = folder.path / ".reserve"
 
+    @property
+    def folder(self) -> JobFolder:
+        """The folder of the job it speaks for."""
+        return self._folder
+
     def emit(self, kind: type[Event], **fields: Any) -> None:
         """Append an event now, after everything that is held back.
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measure memory, time and size of GGUF files made from models of several sizes, each in a worker's own process.
 
-Memory is anonymous memory (RssAnon, looked at every 20 ms): what the kernel cannot take back. Linux only.
+Memory is anonymous memory (RssAnon, looked at every 20 ms): what the kernel cannot take back; of the worker, and of the
+process in which it has the finished file opened. Linux only.
 
     python -m tests.bench.gguf [--methods gguf_q8_0 gguf_q4_k_m] [--gigabytes 0.25 0.5 1 2] [--embedding]
 """
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None, help="where the models are written for a while")
     asked = parser.parse_args()
-    titles = ("peak anon MB", "while writing", "seconds", "MB/s", "ratio")
+    titles = ("peak anon MB", "while writing", "opener MB", "seconds", "MB/s", "ratio")
     print(f"{'model':>12} {'method':>12}" + "".join(f" {title:>13}" for title in titles))
     for gigabytes in asked.gigabytes:
         _measure(asked, f"{gigabytes:g} GB", int(gigabytes * 1e9), 4096)
@@ -49,9 +50,16 @@ def _measure(asked: argparse.Namespace, name: str, size: int, vocabulary: int) -
         model = _write_model(Path(place) / "model", size, vocabulary)
         real = (model / "model.safetensors").stat().st_size
         for method in asked.methods:
-            peak, imports, seconds, written = _run(Path(place), model, method, asked.threads)
+            peak, imports, opener, seconds, written = _run(Path(place), model, method, asked.threads)
             speed = real / 1e6 / seconds
-            figures = (f"{peak:.0f}", f"{imports:.0f}", f"{seconds:.1f}", f"{speed:.0f}", f"{written / real:.3f}")
+            figures = (
+                f"{peak:.0f}",
+                f"{imports:.0f}",
+                f"{opener:.0f}",
+                f"{seconds:.1f}",
+                f"{speed:.0f}",
+                f"{written / real:.3f}",
+            )
             print(f"{name:>12} {method:>12}" + "".join(f" {text:>13}" for text in figures), flush=True)
 
 
@@ -80,18 +88,19 @@ def _write_model(folder: Path, size: int, vocabulary: int) -> Path:
     return folder
 
 
-def _run(place: Path, model: Path, method: str, threads: int) -> tuple[float, float, float, int]:
-    """Return peak anonymous memory and that when writing began, in MB, seconds of the job, and bytes written."""
+def _run(place: Path, model: Path, method: str, threads: int) -> tuple[float, float, float, float, int]:
+    """Return peak anonymous memory, that while writing, that of the process which opens the copy; seconds, bytes."""
     spec = parse_spec({"kind": "quantize", "model": str(model), "method": method, "device": "cpu", "threads": threads})
     job = create_job_folder(place, f"job-{method}", spec)
     started = time.monotonic()
     worker = subprocess.Popen(
         own_command("--worker", str(job.path)), env=helper_environment(threads), stdout=subprocess.DEVNULL
     )
-    peak, at_writing = 0.0, []
+    peak, opener, at_writing = 0.0, 0.0, []
     while worker.poll() is None:
         now = _anonymous_mb(worker.pid)
         peak = max(peak, now)
+        opener = max([opener, *map(_anonymous_mb, _children(worker.pid))])
         if any(event.kind == "stage" and event.text.startswith("Writing") for event in job.read_events().events[-1:]):
             at_writing.append(now)
         time.sleep(0.02)
@@ -101,7 +110,16 @@ def _run(place: Path, model: Path, method: str, threads: int) -> tuple[float, fl
         sys.exit(f"{method}: {last}")
     written = sum(path.stat().st_size for path in Path(last.result).glob("*.gguf"))
     shutil.rmtree(job.path)
-    return peak, statistics.median(at_writing or [0.0]), seconds, written
+    print(f"             {last.checks['reload']}")
+    return peak, statistics.median(at_writing or [0.0]), opener, seconds, written
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
 
 
 def _anonymous_mb(pid: int) -> float:

@@ -5,6 +5,7 @@ that of a few rows.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,9 +14,13 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
 
+from desktop_app.domain.quantize_method import QuantizeMethod
+from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.errors import ModelError, StorageError
 from desktop_app.library.gguf_header import read_gguf_header
+from desktop_app.workers import device
 from desktop_app.workers.quantized import Check, Checked
+from desktop_app.workers.reload_check import WrittenCopy, reloaded
 from desktop_app.workers.reporter import Reporter
 from desktop_app.workers.tensor_source import TensorSource
 
@@ -33,6 +38,8 @@ _PIECE_ELEMENTS = 1 << 18
 
 
 def check_copy(
+    spec: QuantizeSpec,
+    method: QuantizeMethod,
     source: Path,
     file_name: str,
     tensors: Sequence[GgufTensor],
@@ -61,7 +68,19 @@ def check_copy(
                     errors[tensor.module] = error
                 done += planned.size_bytes
         reporter.progress(total, total, "byte")
-        return _checked(written, errors, [tensor.module for tensor in tensors if tensor.module in kept])
+        copy = WrittenCopy(
+            spec=spec,
+            method=method,
+            source=source,
+            folder=folder,
+            where=device.chosen_device(spec.device),
+            dtype=torch.bfloat16,
+            layers={},
+            gguf_file=file_name,
+            gguf_tensors=tensors,
+        )
+        checked = _checked(written, errors, [tensor.module for tensor in tensors if tensor.module in kept])
+        return replace(checked, findings={**checked.findings, **reloaded(copy, reporter)})
 
     return check
 

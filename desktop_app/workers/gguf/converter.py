@@ -66,7 +66,9 @@ def write_copies(
         copies = [_copy(plan, importance, where) for plan in plans]
         stream_copies(tensors, copies, _telling(reporter), torch.get_num_threads())
     return {
-        plan.method: check_copy(source, plan.path.name, plan.tensors, plan.file_tensors, model.kept, reporter)
+        plan.method: check_copy(
+            spec, plan.method, source, plan.path.name, plan.tensors, plan.file_tensors, model.kept, reporter
+        )
         for plan in plans
     }
 

@@ -49,6 +49,16 @@ class GgufTensor:
             rows = halves.transpose(1, 2).reshape(rows.shape)
         return rows.float() + self.shift if self.shift else rows
 
+    def as_in_source(self, values: torch.Tensor) -> torch.Tensor:
+        """Return rows of the file, whole heads of them, as the source has them: `arranged` the other way round."""
+        if self.shift:
+            values = values - self.shift
+        if self.paired_head:
+            length = 1 if len(self.shape) == 1 else values.shape[1]
+            pairs = values.reshape(-1, self.paired_head // 2, 2, length)
+            values = pairs.transpose(1, 2).reshape(values.shape)
+        return values
+
 
 def plan_tensors(
     stored: TensorSource,
