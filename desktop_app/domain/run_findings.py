@@ -62,7 +62,10 @@ def run_findings(
         *_like_a_coin(spec, summary),
         *_masked(spec, summary),
     ]
-    if {"rate", "rose"} & {finding.code for finding in found}:
+    codes = {finding.code for finding in found}
+    if "worse" in codes:  # the mean of the rows says more than their count
+        found = [finding for finding in found if finding.code != "worse_rows"]
+    if {"rate", "rose"} & codes:
         found = [finding for finding in found if finding.code != "nothing"]  # it did learn, and then too much
     else:
         found += _still_falling(spec, record, summary)
@@ -173,12 +176,13 @@ def _like_a_coin(spec: FinetuneSpec, summary: Mapping[str, Any]) -> Iterator[Run
     accuracy, rows = summary.get("eval_accuracy_after"), summary.get("held_out_rows") or 0
     if accuracy is None or rows < _FEWEST_ROWS or accuracy >= _COIN:
         return
+    is_worse = (summary.get("eval_loss_after") or 0) > (summary.get("eval_loss_before") or 0) * (1 + _HARDLY)
     yield RunFinding(
         code="coin",
         severity="warning",
         message=f"It prefers the right answer in {accuracy * 100:.0f} % of the held-out pairs; a coin does in 50 %.",
         evidence=f"{rows:,} held-out rows.",
-        fix=_longer(spec),
+        fix=RunFix(label="See the pairs") if is_worse else _longer(spec),
     )
 
 

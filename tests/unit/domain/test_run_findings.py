@@ -125,6 +125,14 @@ def test_preferences_no_better_than_a_coin_are_told() -> None:
     assert not found(spec=dpo, summary={"eval_accuracy_after": 0.9, "held_out_rows": 50})
 
 
+def test_one_that_became_worse_is_not_told_to_go_on_longer() -> None:
+    dpo = SPEC.model_copy(update={"objective": "dpo"})
+    losses = {"eval_loss_before": 0.693, "eval_loss_after": 0.739, "worse_rows": 11}
+    said = found(spec=dpo, summary={"eval_accuracy_after": 0.39, "held_out_rows": 18, **losses})
+    assert set(said) == {"worse", "coin"}, "the mean says what the count of rows would"
+    assert not said["coin"].fix.changes, "the pairs are to be looked at"
+
+
 def test_the_gravest_stands_first() -> None:
     codes = list(
         found(
