@@ -6,6 +6,13 @@ One table for the form, which greys these choices, and for the worker, which ref
 from .finetune_spec import FinetuneMethod, FinetuneSpec, Objective, Optimizer
 from .model_facts import ModelFacts
 
+# Small random models of these kinds gave packed examples other logits than single ones (transformers 5.23); 38 other
+# kinds keep them apart. The job tries its own model in any case.
+_MIXING = frozenset({
+    "bamba", "bloom", "falcon_mamba", "gpt_oss", "granitemoehybrid", "jamba", "mamba", "mamba2", "minimax", "mpt",
+    "nemotron_h", "openai-gpt", "opt", "qwen3_next", "recurrent_gemma", "rwkv", "xlstm",
+})  # fmt: skip
+
 
 def optimizer_refusal(optimizer: Optimizer, has_gpu: bool) -> str:
     """Say why an optimizer is of no use here, '' if it is."""
@@ -20,6 +27,15 @@ def method_refusal(method: FinetuneMethod, facts: ModelFacts | None) -> str:
         return f"the model is quantized ({facts.quantization}); this needs the original weights."
     if facts is not None and facts.quantization.startswith("GPTQ"):
         return f"the model is quantized ({facts.quantization}), with which training was not tried here."
+    return ""
+
+
+def packing_refusal(objective: Objective, facts: ModelFacts | None) -> str:
+    """Say why several examples cannot share a row, '' if they can or it will be found out."""
+    if objective != "sft":
+        return "answers are compared row by row."
+    if facts is not None and facts.model_type in _MIXING:
+        return f"in models of this kind ({facts.model_type}) the examples of a row would see each other."
     return ""
 
 

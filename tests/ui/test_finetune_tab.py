@@ -356,6 +356,11 @@ async def test_what_this_computer_cannot_do_is_grey_with_its_reason(user: User, 
     optimizer = next(iter(user.find(marker="optimizer").elements))
     assert "without a GPU" in optimizer.options["paged_adamw"]
     assert optimizer.props[":option-disable"] == "option => [2, 3].includes(option.value)"
+    packing = next(iter(user.find(marker="packing").elements))
+    assert packing.enabled
+    choose(user, "objective", "dpo")
+    await sees(user, "Not here: answers are compared row by row.", marker="why-not-packing")
+    assert not packing.enabled
 
 
 async def test_a_preset_is_saved_as_yaml_and_opened_again(user: User, chosen: WindowState, tmp_path: Path) -> None:

@@ -147,12 +147,16 @@ def test_fp4_has_other_codes_than_nf4(tmp_path: Path) -> None:
 def test_packed_rows_have_the_logits_that_each_has_alone_in_llama_and_are_refused_where_not() -> None:
     from transformers import MambaConfig, MambaForCausalLM
 
+    from desktop_app.domain.model_facts import ModelFacts
+    from desktop_app.domain.training_limits import packing_refusal
     from desktop_app.workers.packing import packing_problem
 
     assert packing_problem(_base()) == ""
     assert packing_problem(_base(attn_implementation="eager")) == ""
     small = MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1, state_size=4)
     assert packing_problem(MambaForCausalLM(small)) != ""
+    mamba = ModelFacts(path="m", name="m", model_type=small.model_type)
+    assert "would see each other" in packing_refusal("sft", mamba), "which the form says beforehand"
 
 
 @pytest.mark.parametrize("options", [{"packing": True}, {"padding_free": True}])

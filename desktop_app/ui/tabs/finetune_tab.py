@@ -17,7 +17,7 @@ from desktop_app.domain.job import Job
 from desktop_app.domain.preset import PRESETS, Preset
 from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import JobSpec, parse_spec
-from desktop_app.domain.training_limits import objective_note
+from desktop_app.domain.training_limits import objective_note, packing_refusal
 from desktop_app.domain.variants import Varied
 from desktop_app.errors import AppError
 from desktop_app.memory_plan.duration import Duration
@@ -235,6 +235,8 @@ class _FinetuneTab:
         has_gpu = bool(state.machine and state.machine[-1].gpus) and values["device"] != "cpu"
         for name in ("method", "optimizer", "parallel"):
             self.controls.refuse(name, self.form.refusals(name, has_gpu), WORDS)
+        for name in ("packing", "padding_free"):
+            self.controls.forbid(name, packing_refusal(values["objective"], facts))
 
     def _show_figures(self) -> None:
         steps, plan = self.form.steps(), self.plan.plan

@@ -20,6 +20,7 @@ class FormControls:
         self._controls: dict[str, ValueElement[Any]] = {}
         self._dots: dict[str, ui.element] = {}
         self._places: dict[str, ui.element] = {}
+        self._reasons: dict[str, ui.label] = {}
         self._is_showing = False
 
     def typed(self, name: str, unit: str = "", placeholder: str = "") -> ui.input:
@@ -91,8 +92,16 @@ class FormControls:
             control = ui.checkbox(field.label, value=self.form.values[name]).props("dense size=sm")
             hint(control, field.description)
             self._dots[name] = self._dot(name)
+            self._reasons[name] = ui.label().classes("t-small c-3 min-w-0 break-words").mark(f"why-not-{name}")
         self._keep(name, control)
         return control
+
+    def forbid(self, name: str, reason: str) -> None:
+        """Grey a yes or no that must stay no, and say why beside it; one that is ticked can still be unticked."""
+        control = self._controls[name]
+        assert isinstance(control, ui.checkbox)
+        control.set_enabled(not reason or bool(control.value))
+        self._reasons[name].set_text(f"Not here: {reason}" if reason else "")
 
     def show(self) -> None:
         """Put the form's values into the widgets, after they were loaded or reset."""
