@@ -117,6 +117,7 @@ def test_split_weights_learn_what_copies_do_and_go_on_bit_for_bit(method: str, t
     copies, split = ended
     assert split.last.kind == "succeeded", split.folder.console_file.read_text()[-3000:]
     assert split.last.summary["wrapper"].startswith("FSDP")
+    # The gradients' norm, by which they are clipped, is summed in parts: 6e-6 apart, of which 2e-7 reach the losses.
     assert list(losses(split).values()) == pytest.approx(list(losses(copies).values()), rel=1e-5)
     assert [event.answer for event in split.of_kind("sample")] == [event.answer for event in copies.of_kind("sample")]
     assert split.last.summary["eval_loss_after"] == pytest.approx(copies.last.summary["eval_loss_after"], rel=1e-5)
