@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.workers.running import run_job, training
+from desktop_app.workers.adapter_result import with_adapter
+from desktop_app.workers.loading import four_bit_config, load_model
+from desktop_app.workers.merge import MERGED
+from tests.workers.running import DEMO_MODEL, run_job, training
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -32,3 +36,26 @@ def test_the_merged_model_loses_what_the_adapter_loses(method: str, tmp_path: Pa
     assert "rope_theta" in json.loads((folder / "config.json").read_text()), "where transformers 4 looks for it"
     assert tokenizer.chat_template == (ran.result / "chat_template.jinja").read_text()
     assert "merged_logit_difference" in (ran.result / "README.md").read_text()
+    if method == "qlora":
+        ours, in_four_bits = distances(ran.result)
+        assert ours < 0.1 * in_four_bits, "merging into the rounded weights rounds the adapter away"
+
+
+def distances(adapter: Path) -> tuple[float, float]:
+    """Root mean square distance of logits from the trained adapter's: of our merged model, and of merging in 4 bits."""
+    processor = torch.device("cpu")
+    ids = torch.arange(5, 205).reshape(4, 50)
+
+    def rounded() -> Any:
+        kept = ["lm_head", "embed_tokens"]
+        return load_model(DEMO_MODEL, processor, torch.float32, four_bit_config(torch.float32, kept, True, "nf4"))
+
+    models = (
+        with_adapter(rounded(), adapter),
+        load_model(adapter / MERGED, processor, torch.float32),
+        with_adapter(rounded(), adapter).merge_and_unload(),
+    )
+    with torch.no_grad():
+        wanted, *found = (model(input_ids=ids).logits for model in models)
+    ours, in_four_bits = (float((each - wanted).square().mean().sqrt()) for each in found)
+    return ours, in_four_bits
