@@ -39,6 +39,8 @@ def figure_text(name: str, value: object) -> tuple[str, str]:
         return label(name), number_text(value)
     if name.endswith("_bytes"):
         return label(name), size_text(value)
+    if name == "bytes_per_s":
+        return label(name), f"{size_text(value)}/s"
     if name.endswith(("seconds", "_s")) and not name.endswith("per_s"):
         return label(name), duration_text(value)
     if name.endswith(("_share", "ratio")):

@@ -20,7 +20,7 @@ _LABELS = {
     "grad_norm": "Gradient norm",
     "mean_kl": "Divergence (KL)",
     "seconds": "Time computing",
-    "bytes_per_s": "Bytes per second",
+    "bytes_per_s": "Speed",
     "peak_bytes": "Peak memory, measured",
     "planned_bytes": "Peak memory, estimated",
     "planned_seconds": "Time, estimated",

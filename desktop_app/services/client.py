@@ -185,7 +185,9 @@ class Service:
         code = helper.exit_code()
         self.close()
         why = _WHY_IT_DIES.get(self._name, "")
-        death = ServiceDied(f"{doing} ended without an answer (exit code {code}).", f"{why}{self._log} may say more.")
+        death = ServiceDied(
+            f"{doing} was cut off: its process ended (exit code {code}).", f"{why}{self._log} may say more."
+        )
         death.exit_code = code
         return death
 

@@ -245,6 +245,8 @@ def figure_text(name: str, value: Any) -> str:
     """Say a measured value in the unit that its name ends with."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _plain_text(value)
+    if name == "bytes_per_s":
+        return f"{size_text(value)}/s"
     for suffix, say in _UNITS:
         if name.endswith(suffix) and not name.endswith("per_s"):
             return say(value)

@@ -21,6 +21,9 @@ def marked_words(text: str, other: str) -> list[tuple[str, bool]]:
         return [(text, False)]
     runs: list[tuple[str, bool]] = []
     for kind, first, end, _, _ in matcher.get_opcodes():
-        if run := "".join(words[first:end]):
-            runs.append((run, kind != "equal"))
+        run = "".join(words[first:end])
+        space = run[: len(run) - len(run.lstrip())]  # no word: a mark begins with its first letter
+        runs += [
+            (part, is_marked) for part, is_marked in ((space, False), (run[len(space) :], kind != "equal")) if part
+        ]
     return runs

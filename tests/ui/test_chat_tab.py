@@ -33,7 +33,7 @@ def talking(state: WindowState, tmp_path: Path) -> Iterator[WindowState]:
         name = Path(speaker["model"]).name
         text = f"{name} says yes to {turns[-1]['text']}"
         if "fail" in turns[-1]["text"]:
-            raise ServiceError("The answer ended without an answer (exit code -9).", "Ask again.")
+            raise ServiceError("The answer was cut off: its process ended (exit code -9).", "Ask again.")
         loaded = LoadedModel(model=speaker["model"], base=speaker["model"], name=name, device="cpu", dtype="float32")
         progress.stream(loaded=loaded.model_dump(mode="json"))
         progress.stream(piece=text)
@@ -159,6 +159,7 @@ async def test_models_are_compared_blind_and_the_vote_is_kept(user: User, talkin
     first = talking.chat.conversation.rounds[0]
     assert len({answer.said.seed for answer in first.answers if answer}) == 1
     await sees(user, "A is better")
+    await sees(user, "which one is told after your vote")
     await user.should_not_see(marker="save-0-0")
     user.find(marker="vote-0-1").click()
     await sees(user, "You found two best.")

@@ -230,10 +230,8 @@ class _ChatTab:
 
     async def _use_demo(self) -> None:
         demo = str(paths.demo_model())
-        self.state.models.add([demo])
-        await self.state.models.read(demo)
+        await self.settings.choose(demo)
         self.state.choose_model(demo)
-        self._look()
 
     async def _run_list(self) -> None:
         if self.session.is_busy:

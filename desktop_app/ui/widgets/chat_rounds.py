@@ -152,7 +152,8 @@ class ChatRounds:
         if answer.text:
             self._draw_text(answer.text, self._other_text(each, column, order))
         if answer.problem:
-            error_banner(answer.problem, answer.hint)
+            with ui.column().classes("w-full py-1"):
+                error_banner(answer.problem, answer.hint)
         elif not answer.text:
             ui.label("The model answered nothing.").classes("c-3")
         with ui.row().classes("w-full items-center gap-0 no-wrap -ml-1.5 answer-foot"):

@@ -41,6 +41,7 @@ class ChatSettings:
         ):
             with ui.column().classes("w-full gap-2"):
                 ui.label("Models").classes("t-small c-2 font-medium")
+                self.none = ui.label("None is chosen yet.").classes("c-3")
                 self.columns = ui.column().classes("w-full gap-2")
                 with ui.row().classes("gap-1 -ml-3 -my-1"):
                     self.more = button("Compare with another", "o_add", "quiet", self._add).mark("add-model")
@@ -67,6 +68,12 @@ class ChatSettings:
         self._is_showing = False
         self._draw_columns()
 
+    async def choose(self, model: str) -> None:
+        """Let this model alone answer, also if it is not on the list yet."""
+        self.state.models.add([model])
+        await self.state.models.read(model)
+        self._set([Speaker(model=model)])
+
     @property
     def problem(self) -> str:
         """Why one of the chosen models cannot be talked to, '' if nothing is known against them."""
@@ -89,8 +96,9 @@ class ChatSettings:
             self._options = options
             self._draw_columns()
         loaded = self.session.chat.loaded
-        self.memory.set_text(loaded_text(loaded) if loaded and not self.problem else self._need())
+        self.memory.set_text(self._memory_text(loaded))
         self.memory.classes(add="c-warn" if self.problem else "c-3", remove="c-3" if self.problem else "c-warn")
+        self.none.set_visibility(not self.session.conversation.speakers)
         self.memory_row.set_visibility(bool(self.memory.text))
         self.free.set_visibility(loaded is not None and not self.session.is_busy)
         self.engine.set_visibility(any(map(self._is_gguf, self.session.conversation.speakers)))
@@ -197,13 +205,18 @@ class ChatSettings:
     async def _pick(self) -> None:
         picked = await pick_folder("Choose a model folder", self.state.model)
         if picked:
-            self.state.models.add([picked])
-            await self.state.models.read(picked)
-            self._set([Speaker(model=picked)])
+            await self.choose(picked)
 
     def _free(self) -> None:
         self.session.chat.free()
         self.follow()
+
+    def _memory_text(self, loaded: LoadedModel | None) -> str:
+        """What is loaded, or what it will take. Which one answered last would tell a blind vote who is who."""
+        if loaded is None or self.problem:
+            return self._need()
+        is_secret = any(each.hides_names for each in self.session.conversation.rounds)
+        return "A model is loaded; which one is told after your vote." if is_secret else loaded_text(loaded)
 
     def _need(self) -> str:
         """How much the first model will take, and how much is free; or that it cannot be loaded."""

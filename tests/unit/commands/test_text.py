@@ -50,6 +50,7 @@ def test_figures_by_name() -> None:
     assert figure_text("peak_bytes", 515_000_000) == ("Peak memory, measured", "515.0 MB")
     assert figure_text("eval_loss_after", 1.23456) == ("Evaluation loss after", "1.235")
     assert figure_text("planned_seconds", 65.2) == ("Time, estimated", "1:05")
+    assert figure_text("bytes_per_s", 4_360_849) == ("Speed", "4.4 MB/s")
     assert figure_text("ratio", 0.28) == ("Size after, of before", "28 %")
     assert figure_text("worst_bytes", None) == ("Worst", "None")
     assert summary_lines({"work_bytes": 3_600_000, "perplexity": 8.5, "advice": None}) == [("Perplexity", "8.5")]
