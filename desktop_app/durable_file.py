@@ -1,11 +1,13 @@
 """Write files so that a crash or power cut leaves the old or the new one, never half of it."""
 
+import errno
 import os
 import time
 from pathlib import Path
 
 # Windows refuses to move a file or folder that somebody has open: a reader of ours, a virus scanner. They let go soon.
 _HELD_OPEN = (5, 32)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
+_NO_SUCH_CALL = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _PATIENCE_S = 1.5
 _STEP_S = 0.02
 
@@ -49,11 +51,17 @@ def move_into_place(aside: Path, final: Path) -> None:
 
 
 def sync_dir(folder: Path) -> None:
-    """Make renames in `folder` survive a power cut; Windows does that by itself and cannot open folders."""
+    """Make renames in `folder` survive a power cut; Windows does that by itself and cannot open folders.
+
+    Disks behind a network or a driver in user space may have no such call: there nothing more can be done.
+    """
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_CALL:
+            raise
     finally:
         os.close(handle)

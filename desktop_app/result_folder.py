@@ -218,7 +218,9 @@ def _make_readable_and_sync(folder: Path) -> None:
             sync_dir(path)
             continue
         # NOTE: safetensors writes its files for the owner alone, which stops other tools on shared disks.
-        with contextlib.suppress(PermissionError):  # FAT knows no rights, and refuses
+        with contextlib.suppress(
+            OSError
+        ):  # FAT knows no rights: Linux refuses, drivers in user space have no such call
             path.chmod(0o644)
         handle = os.open(path, os.O_RDWR)
         try:

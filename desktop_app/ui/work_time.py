@@ -27,7 +27,8 @@ def time_text(time: Duration) -> str:
 
 def span_text(time: Duration) -> str:
     """Say between what and what a time lies, and on what it rests."""
-    return f"{duration_text(time.least_s)} to {duration_text(time.most_s)}, {time.words}"
+    least, most = duration_text(time.least_s), duration_text(time.most_s)
+    return time.words if least == most else f"{least} to {most}, {time.words}"
 
 
 def time_again(state: WindowState, spec: FinetuneSpec | QuantizeSpec) -> Duration | None:

@@ -117,7 +117,10 @@ def test_made_offline_the_script_asks_the_hub_and_its_answer_is_the_list(hub: Hu
     with (folder / "model.safetensors").open("r+b") as stream:
         stream.seek(-3, 2)
         stream.write(b"\7")
-    assert "is not what the hub states" in brought(tmp_path, folder, "again").last.message
+    refused = brought(tmp_path, folder, "again").last
+    assert "model.safetensors is not what the hub states" in refused.message and "Delete it" in refused.hint
+    (folder / "model.safetensors").unlink()
+    assert run_script(folder).returncode == 0 and brought(tmp_path, folder, "mended").code == 0
 
 
 def test_a_gated_model_takes_the_token_of_whoever_runs_it(hub: Hub, tmp_path: Path) -> None:

@@ -37,10 +37,12 @@ async def test_an_adapter_is_exported_as_gguf_to_the_chosen_place(
         SimpleNamespace(mountpoint=str(tmp_path / "stick"), fstype="vfat"),
     ]
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)
+    await state.look_at_machine()
     await open_tab(user, state, "models")
     await user.should_see(marker="export-model", retries=50)
     user.find(marker="export-model").click()
     await sees(user, "Export adapter")
+    await sees(user, "Needs about")
     await sees(user, "formatted as FAT")
     choose(user, "export-form", "gguf")
     await user.should_see(marker="export-type", retries=50)

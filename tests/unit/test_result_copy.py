@@ -1,7 +1,9 @@
 """A result is copied whole or not at all, and nothing is ever overwritten."""
 
+import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -60,13 +62,19 @@ def test_a_result_that_is_gone_gives_no_empty_copy(tmp_path: Path) -> None:
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS])  # as Linux answers for FAT, and FUSE's drivers
 def test_a_result_can_be_finished_on_a_disk_that_knows_no_rights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def refuse(self: Path, mode: int) -> None:
-        raise PermissionError(1, "Operation not permitted")  # as Linux answers for FAT
+        raise OSError(code, os.strerror(code))
+
+    def refuse_folders(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")  # of a disk that cannot sync a folder
 
     monkeypatch.setattr(Path, "chmod", refuse)
+    monkeypatch.setattr(os, "fsync", refuse_folders)
     result = ResultFolder(tmp_path / "out", "job")
     (result.part / "a").write_text("x")
     assert manifest_problems(result.finish({}, lambda part: None)) == []

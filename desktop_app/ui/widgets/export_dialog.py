@@ -13,6 +13,7 @@ from desktop_app.domain.quantize_method import METHODS, QuantizeMethod
 from desktop_app.errors import AppError, SpecError
 from desktop_app.jobs.model_specs import ExportRoom, export_room
 from desktop_app.jobs.submit import submit
+from desktop_app.memory_plan import memory_plan
 from desktop_app.memory_plan.work_size import work_bytes
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
@@ -32,6 +33,7 @@ _SENTENCES: dict[ExportForm, str] = {
     "adapter": "The adapter alone; it needs its base model beside it.",
     "as_is": "The files as they are: what is quantized already is not changed again.",
 }
+_VERDICTS = {"fits": "c-3", "tight": "c-warn", "does_not_fit": "c-bad"}
 _FORMATS = {"auto": "As the original", "bf16": "BF16", "fp16": "FP16", "fp32": "FP32"}
 
 
@@ -69,6 +71,7 @@ class _Form:
             self.target.on("blur", self._show_room).on("keydown.enter", self._show_room)
             icon_button("o_folder_open", "Choose a folder or a stick", self._pick)
         self.room = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]").mark("export-room")
+        self.memory = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]").mark("export-memory")
         with ui.expansion("More").classes("w-full quiet-expansion"):
             self._draw_more()
         ui.label(
@@ -175,6 +178,20 @@ class _Form:
             self.problem.show(error)
             return
         self.room.set_text(_room_text(room, work_time_text(spec, size, self.state.jobs)))
+        await self._show_memory(spec, self.facts)
+
+    async def _show_memory(self, spec: ExportSpec, facts: ModelFacts) -> None:
+        """Say what the check needs, which loads the original: of an adapter, its base."""
+        known = self.state.models
+        if facts.kind == "adapter" and Path(facts.base_model).is_absolute() and facts.base_model not in known.facts:
+            await known.read(facts.base_model)
+        loaded = known.facts.get(facts.base_model) if facts.kind == "adapter" else facts
+        if loaded is None or not self.state.machine:
+            self.memory.set_text("")
+            return
+        plan = memory_plan(spec, loaded, self.state.machine[-1])
+        self.memory.set_text(plan.sentence)
+        self.memory.classes(remove="c-3 c-warn c-bad", add=_VERDICTS.get(plan.verdict, "c-warn"))
 
     def _spec(self) -> ExportSpec:
         target = typed_path(self.target.value)
