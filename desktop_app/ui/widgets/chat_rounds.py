@@ -66,6 +66,8 @@ class ChatRounds:
             if at < len(self._drawn) and self._drawn[at][0] == key:
                 continue
             self._draw_at(at, each, key)
+            if at == len(rounds) - 1:
+                self.to_end()  # what stands below an answer that has just ended: its figures, the vote
         self.follow()
 
     def follow(self) -> None:
@@ -85,9 +87,10 @@ class ChatRounds:
 
     def to_end(self) -> None:
         """Scroll to the newest, unless the user has scrolled away from it."""
-        ui.run_javascript(
-            f"(() => {{ const e = getElement({self.scroll.id})?.$el ?? document.getElementById('c{self.scroll.id}');"
-            " if (e && e.scrollHeight - e.scrollTop - e.clientHeight < 160) e.scrollTop = e.scrollHeight; })()"
+        self.scroll.client.run_javascript(
+            "setTimeout(() => {"  # after it is drawn
+            f" const e = getElement({self.scroll.id})?.$el ?? document.getElementById('c{self.scroll.id}');"
+            " if (e && e.scrollHeight - e.scrollTop - e.clientHeight < 160) e.scrollTop = e.scrollHeight; }, 50)"
         )
 
     def _cut(self, length: int) -> None:
