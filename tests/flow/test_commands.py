@@ -56,7 +56,7 @@ def test_run_follows_a_job_to_its_end(bench: Bench) -> None:
     done = program("run", spec_file(bench, "steps=4 step_s=0.1"), folder=bench.data.parent)
     assert done.returncode == 0, done.stderr
     assert "step 4/4" in done.stdout and "loss 0.75" in done.stdout and "step/s" in done.stdout
-    assert "Ended well" in done.stdout and "final loss: 0.5" in done.stdout
+    assert "Ended well" in done.stdout and "Final loss: 0.5" in done.stdout
     assert done.stderr == ""
 
 
