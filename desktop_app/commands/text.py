@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from desktop_app.domain.figure_words import NO_FIGURES, label
-from desktop_app.domain.job import Job, JobState
+from desktop_app.domain.job import Job
 
 
 def duration_text(seconds: float) -> str:
@@ -70,7 +70,7 @@ def progress_text(job: Job) -> str:
         parts.append(f"{job.rate:,.4g} {job.rate_unit or job.unit}/s")
     if job.eta_s is not None:
         time = duration_text(job.eta_s)
-        parts.append(f"takes about {time}" if job.state is JobState.QUEUED else f"{time} left")
+        parts.append(f"{time} left" if job.total else f"takes about {time}")
     return "  ".join(parts)
 
 

@@ -103,7 +103,7 @@ def job_row(job: Job, now_s: float) -> dict[str, Any]:
         "model": model_name(job),
         "share": share,
         "progress": _progress_text(job, share),
-        "left": time_left_text(job.eta_s).removesuffix(" left") if job.state is JobState.RUNNING else "",
+        "left": time_left_text(_left_s(job)).removesuffix(" left"),
         "loss": number_text(job.loss) if job.loss is not None else "–",
         "time": duration_text(job.duration_s if job.ended else _running_s(job, now_s)),
         "when": when_text(job.started or job.created, now_s),
@@ -157,13 +157,18 @@ def _running_s(job: Job, now_s: float) -> float | None:
     return None if job.started is None else max(0.0, now_s - job.started)
 
 
+def _left_s(job: Job) -> float | None:
+    """As its worker says; what was expected before it said how far it is does not count down."""
+    return job.eta_s if job.state is JobState.RUNNING and job.total else None
+
+
 _SORT_KEYS: dict[str, Callable[[Job], Any]] = {
     "name": lambda job: job.name.lower(),
     "state": lambda job: _ORDER.index(job.state),
     "method": lambda job: method_text(job).lower(),
     "model": lambda job: model_name(job).lower(),
     "progress": progress_share,
-    "left": lambda job: job.eta_s if job.state is JobState.RUNNING else None,
+    "left": _left_s,
     "loss": lambda job: job.loss,
     "time": lambda job: job.duration_s,
     "when": lambda job: job.started or job.created,

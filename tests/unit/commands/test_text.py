@@ -60,6 +60,7 @@ def test_progress_says_only_what_is_known() -> None:
     assert progress_text(job()) == ""
     known = job(done=3, total=10, unit="step", loss=1.5, rate=1234.5, rate_unit="token", eta_s=65)
     assert progress_text(known) == "step 3/10  loss 1.5  1,234 token/s  1:05 left"
+    assert progress_text(job(state=JobState.QUEUED, eta_s=65)) == "takes about 1:05"
 
 
 def test_json_has_no_figures_that_are_none() -> None:
