@@ -41,7 +41,8 @@ def work_duration(spec: AnySpec, work_bytes: int, jobs: Sequence[Job] = (), is_g
     source: RateSource = "history" if same else "similar" if found else "guess"
     factor = median(found) if found else 1.0
     apart = max((max(each / factor, factor / each) for each in found), default=1.0)
-    spread = min(_SPREAD["guess"], max(_SPREAD[source], apart))
+    least = _SPREAD[source] if len(found) != 1 else _SPREAD["similar"]  # one says nothing of how they vary
+    spread = min(_SPREAD["guess"], max(least, apart))
     seconds = factor * _guess_s(settings, work_bytes, is_gpu)
     words = "and the start" if not found else f"and the start, × {factor:.2f}"
     if spec.kind == "evaluate":

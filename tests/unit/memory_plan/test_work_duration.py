@@ -46,6 +46,8 @@ def test_what_such_jobs_took_here_takes_the_place_of_the_guess_and_narrows_it() 
     assert same is not None and same.source == "history"
     assert same.seconds == pytest.approx(4.5 * guess.seconds)
     assert same.most_s / same.least_s < guess.most_s / guess.least_s
+    once = work_duration(_spec(), _GIGA, [_done(_spec(), 4 * guess.seconds)])
+    assert once is not None and once.most_s / once.least_s > same.most_s / same.least_s, "one run does not tell"
     other = work_duration(_spec(), _GIGA, [_done(_spec(method="gguf_q8_0"), 80.0)])
     assert other is not None and other.source == "similar" and "ran here" in other.words
 
