@@ -28,7 +28,9 @@ def size_text(size_bytes: float) -> str:
 
 def number_text(value: object) -> str:
     """Say a figure of a summary: four digits that matter."""
-    if isinstance(value, bool) or not isinstance(value, float):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 

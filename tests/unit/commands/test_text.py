@@ -40,7 +40,7 @@ def test_sizes(size: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(True, "True"), (3, "3"), (1.23456, "1.235"), (12000.0, "12,000"), ("x", "x"), (float("nan"), "nan")],
+    [(True, "yes"), (3, "3"), (1.23456, "1.235"), (12000.0, "12,000"), ("x", "x"), (float("nan"), "nan")],
 )
 def test_figures(value: object, text: str) -> None:
     assert number_text(value) == text
