@@ -88,20 +88,23 @@ class FormControls:
     def switch(self, name: str) -> ui.checkbox:
         """Draw a yes or no."""
         field = self.form.fields[name]
-        with ui.row().classes("gap-1.5 items-center no-wrap"):
-            control = ui.checkbox(field.label, value=self.form.values[name]).props("dense size=sm")
-            hint(control, field.description)
-            self._dots[name] = self._dot(name)
-            self._reasons[name] = ui.label().classes("t-small c-3 min-w-0 break-words").mark(f"why-not-{name}")
+        with ui.column().classes("gap-0"):
+            with ui.row().classes("gap-1.5 items-center no-wrap"):
+                control = ui.checkbox(field.label, value=self.form.values[name]).props("dense size=sm")
+                hint(control, field.description)
+                self._dots[name] = self._dot(name)
+            self._reasons[name] = ui.label().classes("t-small c-3 pl-6").mark(f"why-not-{name}")
+            self._reasons[name].set_visibility(False)
         self._keep(name, control)
         return control
 
     def forbid(self, name: str, reason: str) -> None:
-        """Grey a yes or no that must stay no, and say why beside it; one that is ticked can still be unticked."""
+        """Grey a yes or no that must stay no, and say why below it; one that is ticked can still be unticked."""
         control = self._controls[name]
         assert isinstance(control, ui.checkbox)
         control.set_enabled(not reason or bool(control.value))
-        self._reasons[name].set_text(f"Not here: {reason}" if reason else "")
+        self._reasons[name].set_text(f"Not here: {reason}")
+        self._reasons[name].set_visibility(bool(reason))
 
     def show(self) -> None:
         """Put the form's values into the widgets, after they were loaded or reset."""
