@@ -147,7 +147,8 @@ _CELL = """<q-td :props="props"><div :class="props.col.name === 'label' ? '' : '
 
 def _row(model: Measurement, shown: Iterable[tuple[str, str, Callable[[float], str], str]]) -> dict[str, Any]:
     held = model.held_as if model.held_as not in ("", "none") else model.format
-    row: dict[str, Any] = {"path": model.path, "label": {"text": model.label, "note": model.note or held}}
+    about = model.note or (held if held != model.label else "")
+    row: dict[str, Any] = {"path": model.path, "label": {"text": model.label, "note": about}}
     for name, _, words, _ in shown:
         found: Estimate | None = getattr(model, name)
         row[name] = {"text": "–" if found is None else words(found.value), "note": _interval(found, words)}

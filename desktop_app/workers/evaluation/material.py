@@ -5,8 +5,9 @@ least `max_length - stride` tokens before it (but in the first window). Of a con
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from desktop_app.training_data.tokenization import NOT_TRAINED, Encoded, Tokeniz
 from desktop_app.workers.token_rows import drawn_aside
 
 _BEGINNING_CHARACTERS = 200  # of a plain text, to be continued
+_SENTENCE_END, _SPACE = re.compile("[.!?]\\s+|[。！？]|\n"), re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,25 @@ def _asked(spec: EvaluateSpec, examples: Iterable[Example]) -> list[Example]:
     if spec.prompts:
         return [Example(turns=(Turn(role="user", text=prompt),), prompt_turns=1) for prompt in spec.prompts]
     seen: dict[int, Example] = {id(example): example for example in examples}  # several windows of one text
-    return list(seen.values())[: spec.questions]
+    found = list(seen.values())
+    if found[0].is_text and len(found) < spec.questions:
+        found = [passage for text in found for passage in passages(text, -(-spec.questions // len(found)))]
+    return found[: spec.questions]
+
+
+def passages(text: Example, count: int) -> Iterator[Example]:
+    """Cut a plain text into so many passages, fewer where it is short, each of which begins with a sentence or word."""
+    turn = text.turns[0]
+    whole = turn.text
+    count = max(1, min(count, len(whole) // _BEGINNING_CHARACTERS))
+    starts = [0]
+    for number in range(1, count):
+        near = number * len(whole) // count
+        ends = _SENTENCE_END.search(whole, near, near + _BEGINNING_CHARACTERS) or _SPACE.search(whole, near)
+        starts.append(ends.end() if ends else near)
+    for start, end in zip(starts, [*starts[1:], len(whole)], strict=True):
+        if passage := whole[start:end].strip():
+            yield replace(text, turns=(turn.model_copy(update={"text": passage}),))
 
 
 def _question(example: Example, tokenization: Tokenization) -> Question:
