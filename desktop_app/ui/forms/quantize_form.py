@@ -153,7 +153,7 @@ def odd_layers(shape: ModelShape, fits: Callable[[int, int], bool]) -> str:
 def quantize_refusal(facts: ModelFacts, base: ModelFacts | None = None) -> str:
     """Say why a model cannot be quantized, '' if it can; `base` is that of an adapter, once it is known."""
     if facts.kind == "gguf":
-        return f"{facts.name} is a GGUF file, which is quantized already."
+        return f"{facts.name} is a GGUF file; choose the folder of the model that it was made of."
     if facts.kind == "onnx":
         return facts.problem
     if facts.quantization:

@@ -29,7 +29,10 @@ def test_an_untouched_form_quantizes_twice_as_the_authors_advise() -> None:
     [
         ({"quantization": "nf4"}, "tiny is quantized already (nf4); choose the original model."),
         ({"kind": "adapter"}, "tiny is an adapter whose base model is not known; export it as a whole model first."),
-        ({"kind": "gguf"}, "tiny is a GGUF file, which is quantized already."),
+        (
+            {"kind": "gguf"},
+            "tiny is a GGUF file; choose the folder of the model that it was made of.",
+        ),
         ({"problem": "tiny has no config.json."}, "tiny has no config.json."),
     ],
 )
