@@ -61,11 +61,11 @@ class ResultFolder:
             StorageError: no space, or the rename failed.
         """
         try:
-            (self.part / _MADE_FOR).unlink(missing_ok=True)
             for leftover in self.part.rglob(".*.part"):
                 leftover.unlink()  # of an attempt that was cut off
             _make_readable_and_sync(self.part)
-            verify(self.part)
+            verify(self.part)  # ended in the midst of it, what is written is still taken over
+            (self.part / _MADE_FOR).unlink(missing_ok=True)
             write_manifest(self.part, {"job": self.job_id, **about}, digests)
             sync_dir(self.part)
             if self.final.exists():
