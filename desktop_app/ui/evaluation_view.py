@@ -25,6 +25,7 @@ from . import theme
 from .job_result import show_folder
 from .widgets.banner import error_banner
 from .widgets.button import button
+from .widgets.steady_table import SteadyTable
 from .wording import number_text, percent_text, size_text
 
 # Field, heading, how its value is written, and what it means.
@@ -131,9 +132,8 @@ def _draw_figures(models: tuple[Measurement, ...]) -> None:
     ]
     rows = [_row(model, shown) for model in models]
     with ui.element("div").classes("w-full overflow-x-auto box"):
-        table = ui.table(columns=columns, rows=rows, row_key="path").classes("w-full fit-columns").mark("figures")
+        table = SteadyTable(columns, "path", {"body-cell": _CELL}, rows).classes("w-full fit-columns").mark("figures")
         table.props["aria-label"] = "Figures"
-        table.add_slot("body-cell", _CELL)
     meanings = " · ".join(f"{title}: {about[:1].lower()}{about[1:]}" for _, title, _, about in shown)
     with ui.expansion("What the figures mean").classes("w-full quiet-expansion -mt-3"):
         ui.label(f"{meanings}. Below: where 95 % of bootstrap samples of the rows lie.").classes("c-3 t-small")

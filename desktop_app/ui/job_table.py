@@ -9,16 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nicegui import events, ui
+from nicegui import events
 
 from desktop_app.domain.job import Job
 
 from .job_rows import in_order, job_row
+from .widgets.steady_table import SteadyTable
 
 _FIRST_ROWS = 100
 _MORE_ROWS = 200
-# NOTE: NiceGUI mounts a slot's template anew with every update of the rows, so nothing in one can keep the focus.
-# The name with its dot has therefore no slot, and the keyboard moves through the rows on the table as a whole.
 _NAME_CLASSES = "row => 'with-dot ' + row.dot.replace('dot ', '')"
 _PROGRESS_CELL = """<q-td :props="props"><div class="flex items-center gap-2 no-wrap min-w-0">
     <span v-if="props.row.share !== null && props.row.share < 1" class="row-bar" aria-hidden="true"
@@ -79,12 +78,13 @@ class JobTable:
         self._order = order
         self._count = _FIRST_ROWS
         self._add_curves = add_curves
-        self.table = ui.table(rows=[], columns=[column.as_quasar() for column in columns], row_key="id")
+        cells = {"body-cell-progress": _PROGRESS_CELL, "body-cell-curve": _CURVE_CELL}
+        if on_check is not None:
+            cells["header-selection"] = '<span class="sr-only">Ticked</span>'
+        self.table = SteadyTable([column.as_quasar() for column in columns], "id", cells)
         self.table.classes(classes).props("virtual-scroll table-colspan=1 binary-state-sort")
         self.table.props("virtual-scroll-item-size=34 virtual-scroll-sticky-size-start=28")
         self._set_pagination()
-        self.table.add_slot("body-cell-progress", _PROGRESS_CELL)
-        self.table.add_slot("body-cell-curve", _CURVE_CELL)
         self.table.on("request", self._sort_anew, ["pagination"])
         self.table.on("virtualScroll", self._load_more, ["to"])
         self.table.on("rowClick", lambda event: on_choose(event.args[1]["id"]), [[], ["id"], None])
@@ -94,7 +94,6 @@ class JobTable:
         if on_check is not None:
             self.table.selection = "multiple"
             self.table.on_select(lambda event: self._check(event.selection))
-            self.table.add_slot("header-selection", '<span class="sr-only">Ticked</span>')
             self.table.props("color=primary")
             self.table.props(":table-row-class-fn=\"row => row.chosen ? 'chosen' : ''\"")
             self.table.on("keydown.space.prevent", self._toggle, [])

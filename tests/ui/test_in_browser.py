@@ -92,6 +92,23 @@ def test_the_theme_follows_the_system_while_the_window_is_open(browser: Any, add
     page.close()
 
 
+def test_what_does_not_change_is_left_alone(browser: Any, address: str) -> None:
+    page, _ = opened(browser, address)
+    choose_in_history(page, "support-qwen-r8")
+    page.get_by_role("complementary").get_by_role("heading", name="support-qwen-r8").wait_for()
+    page.evaluate("""() => {
+      window.cells = [...document.querySelectorAll('td .spark, td .sr-only')].filter((each) => each.checkVisibility());
+      window.told = 0;
+      const tell = window.setDark;
+      window.setDark = (dark) => { window.told += 1; tell(dark); };
+    }""")
+    page.get_by_label("Close the details").click()  # rows, pane and title change
+    page.get_by_role("complementary").wait_for(state="hidden")
+    assert page.evaluate("[window.cells.length > 3, window.cells.every((each) => each.isConnected)]") == [True, True]
+    assert page.evaluate("window.told") == 0, "each time the style of every element is worked out again"
+    page.close()
+
+
 def test_focus_can_be_seen(browser: Any, address: str) -> None:
     page, _ = opened(browser, address)
     page.keyboard.press("Tab")

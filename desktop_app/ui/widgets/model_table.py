@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.storage.model_notes import ModelNote
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.wording import size_text
+
+from .steady_table import SteadyTable
 
 # Sorted by numbers, shown as people read them.
 _AS_TEXT = "(value, row) => row.{0}_text"
@@ -47,10 +48,8 @@ class ModelTable:
     """Rows of facts; `on_choose` gets the folder of the row that was pressed."""
 
     def __init__(self, on_choose: Callable[[str], object]) -> None:
-        self._table = ui.table(rows=[], columns=_COLUMNS, row_key="path").classes("grow min-w-0 overflow-auto")
-        self._table.mark("models")
-        self._table.add_slot("body-cell-name", _NAME)
-        self._table.add_slot("body-cell-about", _ABOUT)
+        self._table = SteadyTable(_COLUMNS, "path", {"body-cell-name": _NAME, "body-cell-about": _ABOUT})
+        self._table.classes("grow min-w-0 overflow-auto").mark("models")
         self._table.on("row-click", lambda event: on_choose(_row(event)["path"]), [[], ["path"], None])
         self._table.on("choose", lambda event: on_choose(str(event.args)))
 

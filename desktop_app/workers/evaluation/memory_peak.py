@@ -5,6 +5,7 @@ elsewhere it tells only if it rose, and a look every 20 ms tells the rest.
 """
 
 import ctypes
+import gc
 import platform
 import threading
 import time
@@ -83,7 +84,8 @@ def _looks() -> Iterator[Peak]:
 
 
 def _give_back_what_is_free() -> None:
-    """Let glibc return what the model before has left: it would hide what the next one takes."""
+    """Free what the model before has left, also in cycles, and let glibc return it: it hides what the next takes."""
+    gc.collect()
     if platform.libc_ver()[0] == "glibc":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
