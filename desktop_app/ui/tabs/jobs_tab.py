@@ -29,7 +29,7 @@ _COLUMNS = [
     Column(field="name", title="Job"),
     Column(field="method", title="Method", width="w-[88px]", classes="c-2"),
     Column(field="model", title="Model", width="w-[22%]", classes="c-2 max-[999px]:hidden"),
-    Column(field="progress", title="Progress", width="w-[176px]"),
+    Column(field="progress", title="Progress", width="w-[212px]"),
     Column(field="left", title="Time left", width="w-[112px]", is_right=True, classes="c-2"),
     Column(field="when", title="When", width="w-[104px]", is_right=True, classes="c-2"),
 ]
