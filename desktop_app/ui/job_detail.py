@@ -115,7 +115,7 @@ class JobDetail:
             self._loss.set_visibility(False)
             if job.result:
                 self._draw_result(job)
-            self._checks = ui.column().classes("w-full gap-1")
+            self._checks = ui.column().classes("w-full gap-1 empty:hidden")
             self._draw_settings(job)
             self._draw_words(job)
             self._log = LogView("h-[220px] shrink-0")
@@ -142,7 +142,7 @@ class JobDetail:
     def _draw_figures(self, job: Job) -> None:
         facts = [Fact("Time", duration_text(job.duration_s))] if job.duration_s is not None else []
         main, others = summary_figures(job.summary)
-        with figure_row().classes("gap-x-5"):
+        with figure_row().classes("gap-x-5 empty:hidden"):
             for fact in [*facts, *main]:
                 Figure(fact.name, fact.value, fact.note)
         if others:
