@@ -7,6 +7,7 @@ picks by itself can pull gigabytes that are of no use.
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ _STAMP = VENV / "whetstone.json"
 _TORCH_INDEX = "https://download.pytorch.org/whl/"
 # CUDA builds of this torch, newest first: the CUDA version that the driver must offer at least.
 _CUDA_BUILDS = [((13, 0), "cu130"), ((12, 6), "cu126")]
+_PYPI_BUILD = "cu130"  # what PyPI itself holds for Linux, without a suffix
 
 _WINDOW_LIBRARIES = [
     "libgl1",
@@ -168,6 +170,8 @@ def _install_torch(build: str) -> None:
     version = _torch_version()
     if build == "default" or _offered_torch(version).endswith("+" + build):
         _pip("install", f"torch=={version}")
+    elif build == _PYPI_BUILD and (sys.platform, platform.machine()) == ("linux", "x86_64"):
+        _pip("install", f"torch==={version}")  # three signs: this one even where one with a suffix is offered
     else:
         _pip("install", f"torch=={version}+{build}", "--extra-index-url", _TORCH_INDEX + build)
 

@@ -103,7 +103,7 @@ def carried(work: Path) -> list[metadata.Distribution]:
 
 def describe(wanted: str) -> dict[str, str]:
     """Say which torch is in the bundle, its CUDA version and the oldest driver that runs it."""
-    version = metadata.version("torch")
+    version = torch_version()
     cuda = re.search(r"\+cu(\d+)(\d)$", version)
     if cuda is None:
         if wanted == "cuda":
@@ -113,6 +113,13 @@ def describe(wanted: str) -> dict[str, str]:
     driver = OLDEST_DRIVER.get(name, ("", ""))[1 if os.name == "nt" else 0]
     sentence = f"torch {version} with CUDA {name}; needs NVIDIA driver {driver or 'of that CUDA'} or newer"
     return {"torch": version, "cuda": name, "oldest_driver": driver, "sentence": sentence}
+
+
+def torch_version() -> str:
+    """Return what torch says itself: the build for CUDA on PyPI has no suffix in the version of its package."""
+    said = Path(str(metadata.distribution("torch").locate_file("torch/version.py"))).read_text(encoding="utf-8")
+    found = re.search(r"^__version__ = '([^']+)'", said, re.MULTILINE)
+    return found.group(1) if found else metadata.version("torch")
 
 
 def selftest() -> int:
