@@ -227,6 +227,7 @@ class Training:
         started, tokens = self._reporter.worked_s(), trainer.tokens_seen()
         trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
         seconds = self._reporter.worked_s() - started
+        self._ranks.wait()  # at its end each trainer lists what lies aside
         if self._ranks.is_first:
             checkpoints.discard_aside()
         summary = {**self._pace(seconds, tokens), "final_loss": voice.final_loss}

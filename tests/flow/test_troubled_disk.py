@@ -67,6 +67,6 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert not found["had_outcome_while_full"]
     assert found["state"] == found["outcome"] == "interrupted"
     assert found["paused"] == "paused" and not found["outcome_while_paused"], found
-    assert "disk of" in found["said"] and "bytes" in found["said"] and "last checkpoint" in found["said"]
+    assert "disk full" in found["said"] and "bytes" in found["said"] and "last checkpoint" in found["said"]
     assert "step-2" in found["kept"] and found["paused_ended"] == "succeeded" and found["starts"] == 2, found
     assert found["before"] == "succeeded" and found["after_succeeded"]

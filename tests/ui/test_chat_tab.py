@@ -99,6 +99,7 @@ async def test_a_question_is_answered_by_the_real_process(user: User, state: Win
     await sees(user, answer.text.strip()[:20])
     await sees(user, "tokens/s")
     await sees(user, "is loaded:")
+    await user.should_see(marker="free-model", retries=PATIENT)  # a moment later: not while an answer is made
     user.find(marker="free-model").click()
     await until(lambda: state.chat.chat.loaded is None)
     (file,) = paths.chats_dir().glob("*.json")
