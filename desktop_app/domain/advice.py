@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from .evaluation import Measurement
+from .sentence import list_text
 
 # Mean KL divergence in nats per token, and what one notices of it; copies beyond the last are not advised.
 _CLOSE, _NOTICEABLE, _FAR = 0.01, 0.05, 0.2
@@ -65,12 +66,8 @@ def _about_copies(original: Measurement, copies: Sequence[Measurement]) -> list[
             beaten.setdefault(by.label, []).append(each.label)
     for better, labels in beaten.items():
         verb = "is" if len(labels) == 1 else "are"
-        said.append(f"{_listed(labels)} {verb} not worth it: {better} is no larger and closer to the original.")
+        said.append(f"{list_text(labels)} {verb} not worth it: {better} is no larger and closer to the original.")
     return said
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _is_beaten(model: Measurement, by: Measurement) -> bool:

@@ -15,6 +15,7 @@ from desktop_app.domain.figure_words import label
 from desktop_app.domain.job import Job
 from desktop_app.domain.run_comparison import Line, differing_ground, estimates_of, figures_of, settings_of
 from desktop_app.domain.run_record import RunRecord
+from desktop_app.domain.sentence import list_text
 from desktop_app.job_folder import JobFolder
 
 from . import theme
@@ -25,7 +26,7 @@ from .widgets.button import button
 from .widgets.hint import hint
 from .widgets.page import TitleBar, page_body
 from .window_state import WindowState
-from .wording import list_text, when_text
+from .wording import when_text
 
 MOST_RUNS = 8  # one colour each
 _INTERVAL_S = 2.0

@@ -1,7 +1,6 @@
 """Numbers, sizes and times as a person reads them: short, with their unit."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 
 _SIZE_UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -42,11 +41,6 @@ def memory_text(size_bytes: float) -> str:
 def share_text(used_bytes: float, total_bytes: float) -> str:
     """Write how much of a memory is used: '6.1 of 8.0 GB', in binary gigabytes as memory is sold."""
     return f"{used_bytes / 2**30:.1f} of {total_bytes / 2**30:.1f} GB"
-
-
-def list_text(words: Sequence[str]) -> str:
-    """Join words as a sentence does: 'a, b and c'."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def percent_text(share: float, digits: int = 0) -> str:

@@ -10,6 +10,7 @@ from nicegui import run, ui
 
 from desktop_app.domain.disk_use import DiskUse, JobUse, is_almost_full
 from desktop_app.domain.job import KINDS_THAT_GO_ON
+from desktop_app.domain.sentence import list_text
 from desktop_app.errors import AppError
 from desktop_app.jobs import submit
 from desktop_app.jobs.free_space import free_job, free_orphan
@@ -192,7 +193,7 @@ class _DiskTab:
 
 def _left(job: JobUse) -> str:
     parts = ["its checkpoints"] * bool(job.checkpoints) + ["a half-written result"] * bool(job.half)
-    return " and ".join(parts)
+    return list_text(parts)
 
 
 def _draw_full(use: DiskUse) -> None:

@@ -9,6 +9,7 @@ from nicegui import run, ui
 from desktop_app.doctor import doctor, report_text
 from desktop_app.domain.disk_use import is_almost_full
 from desktop_app.domain.machine import Ability, Gpu, Machine, MachineSample, Volume
+from desktop_app.domain.sentence import list_text
 from desktop_app.errors import AppError
 from desktop_app.ui.machine_charts import MachineCharts
 from desktop_app.ui.widgets.banner import BannerPlace
@@ -18,7 +19,7 @@ from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.page import TitleBar, page_body
 from desktop_app.ui.window_state import WindowState
-from desktop_app.ui.wording import duration_text, list_text, memory_text, share_text, size_text
+from desktop_app.ui.wording import duration_text, memory_text, share_text, size_text
 
 _TIMEOUT_S = 10.0
 _MOST_PROCESSES = 6
