@@ -31,7 +31,9 @@ def main() -> int:
     bench = commands.add_parser("bench", help="measure against the plain libraries")
     bench.add_argument("name", nargs="?", help="a file of tests/bench; all of them if left out")
     setup = commands.add_parser("setup", help="make .venv and nothing else")
-    setup.add_argument("--torch", choices=["cpu", "cuda"], help="which torch, in place of what suits this machine")
+    setup.add_argument(
+        "--torch", choices=environment.TORCH_BUILDS, help="which torch, in place of what suits this machine"
+    )
     setup.add_argument("--without-window", action="store_true", help="for a server that a browser looks at")
     extra = commands.add_parser("extra", help="install packages that most people do without")
     extra.add_argument("name", choices=sorted(environment.EXTRAS), help="gptq: GPTQ; llama-cpp: GGUF files at speed")

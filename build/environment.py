@@ -25,6 +25,7 @@ _STAMP = VENV / "whetstone.json"
 _TORCH_INDEX = "https://download.pytorch.org/whl/"
 # CUDA builds of this torch, newest first: the CUDA version that the driver must offer at least.
 _CUDA_BUILDS = [((13, 0), "cu130"), ((12, 6), "cu126")]
+TORCH_BUILDS = ["cpu", "cuda", *(build for _, build in _CUDA_BUILDS)]  # what can be asked for
 _PYPI_BUILD = "cu130"  # what PyPI itself holds for Linux, without a suffix
 
 _WINDOW_LIBRARIES = [
@@ -81,13 +82,14 @@ def scripts_dir() -> Path:
 def prepare(tools: bool, torch: str | None = None, window: bool = True) -> None:
     """Bring `.venv` to the pinned versions; quick if nothing changed.
 
-    `tools` adds what tests and packaging need. `torch` is 'cpu', 'cuda' or None for what suits this machine.
+    `tools` adds what tests and packaging need. `torch` is one of `TORCH_BUILDS` ('cuda': the newest of them), or None
+    for what suits this machine.
     Without `window` the libraries of the native window are left out; a browser shows the same.
     """
     if window or tools:
         _install_system_packages(_WINDOW_LIBRARIES + (_TEST_PROGRAMS if tools else []))
     stamp = _read_stamp()
-    build, why = _torch_build(torch, stamp)
+    build, why = _torch_build(torch)
     wanted = {"pins": _pins_hash(), "torch": build, "python": sys.version.split()[0]}
     has_all = (stamp.get("tools") or not tools) and (stamp.get("window", True) or not window)
     if {key: stamp.get(key) for key in wanted} == wanted and has_all:
@@ -137,15 +139,13 @@ def _torch_version() -> str:
     return pinned.group(1)
 
 
-def _torch_build(wanted: str | None, stamp: dict[str, object]) -> tuple[str, str]:
+def _torch_build(wanted: str | None) -> tuple[str, str]:
     """Return the name of the torch build ('cpu', 'cu130', 'default') and why it was chosen."""
     if sys.platform == "darwin":
         return "default", "the only build for macOS"
-    if wanted == "cpu":
-        return "cpu", "asked for"
+    if wanted is not None:
+        return _CUDA_BUILDS[0][1] if wanted == "cuda" else wanted, "asked for"
     cuda = _driver_cuda()
-    if wanted == "cuda":
-        return _CUDA_BUILDS[0][1], "asked for"
     if cuda is None:
         return "cpu", "no NVIDIA driver answers"
     for least, build in _CUDA_BUILDS:

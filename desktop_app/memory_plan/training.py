@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantized_size import linear_layers
+from desktop_app.hardware.c_compiler import can_build_for_python
 
 from .activations import adapted_matrices, layer_bytes
 from .processes import fullest, shared_out
@@ -148,7 +149,8 @@ def _logits(spec: FinetuneSpec, facts: ModelFacts, weights: Weights, tokens: int
     """What the loss holds at its fullest: a tile of the logits several times, and its gradients."""
     shape = facts.shape
     rows, columns = min(tokens, _TILE_TOKENS), min(shape.vocab_size, _TILE_WORDS)
-    has_kernel = weights.is_gpu and sys.platform == "linux"  # Triton comes with PyTorch there alone
+    # Triton comes with PyTorch on Linux alone, and is left out where it could build nothing.
+    has_kernel = weights.is_gpu and sys.platform == "linux" and can_build_for_python()
     tile = rows * (_TILE_WORDS if has_kernel else columns)
     bytes_each = weights.width + (0 if has_kernel else 4 * _TILES)
     gradient = tokens * shape.hidden_size * 4

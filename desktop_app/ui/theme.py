@@ -251,7 +251,7 @@ METERS = """
   .q-dialog .q-card { box-shadow: var(--pop-shadow); padding: 16px; gap: 12px; width: 420px; align-items: stretch }
   .q-dialog .q-card.question { width: min-content; min-width: min(420px, 100%) }  /* as wide as its buttons in one row */
   .q-dialog__backdrop { background: rgb(0 0 0 / .35) }
-  .q-notifications__list--bottom { bottom: 28px }  /* above the status strip */
+  .q-notifications__list--bottom { top: 52px; bottom: auto }  /* under the title bar: at the bottom people write and start */
   .q-notification { background: var(--ink); color: var(--page); border-radius: 8px; min-height: 36px; box-shadow: var(--pop-shadow); font-size: 13px }
   .q-notification__content { color: var(--page) }  /* Quasar says white, with more weight, on the box itself */
   .q-skeleton { background: var(--line); border-radius: 4px }

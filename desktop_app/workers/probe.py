@@ -30,6 +30,7 @@ from .foreign_errors import foreign_errors_in_words
 from .memory_cap import leave_before_memory_is_full
 from .preflight import base_model_facts, check_device, check_method, check_precision
 from .reporter import Reporter
+from .triton_kernels import leave_out_triton_where_it_cannot_build
 
 if TYPE_CHECKING:
     from .step_clock import StepTime
@@ -45,6 +46,7 @@ def run_probe() -> int:
     """Measure until the owner is gone; return the exit code."""
     prefer_as_memory_victim(identity_of(os.getpid(), ""))
     threading.Thread(target=leave_before_memory_is_full, name="memory", daemon=True).start()
+    leave_out_triton_where_it_cannot_build()
     return serve(_methods)
 
 

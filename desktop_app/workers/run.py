@@ -30,6 +30,7 @@ from .machine_log import MachineLog
 from .provenance import library_versions
 from .ranks import Ranks
 from .reporter import CancelledByUser, MuteReporter, Reporter
+from .triton_kernels import leave_out_triton_where_it_cannot_build
 
 # They warn on every import, of kernels that this computer needs not have and of what they use themselves.
 _NOISY = ("bitsandbytes", "torchao", "torch.utils._pytree")
@@ -46,6 +47,7 @@ def run_worker(folder: str | Path) -> int:
     except AppError as problem:
         print(problem, file=sys.stderr)  # noqa: T201  (there is no event file to say it in)
         return 2
+    leave_out_triton_where_it_cannot_build()
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     # transformers warns of what it calls itself and will rename; nobody who trains can do anything about it.
