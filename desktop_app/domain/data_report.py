@@ -89,12 +89,14 @@ class TokenStatistics(Value):
 
     `histogram` has the upper bounds of its bins (tokens, inclusive) and the rows in each. Shares are from 0 to 1.
     `padding_share` is the share of a batch that is padding when rows are taken in file order; `packed_share` the
-    same when rows are packed into blocks of `max_length`. `steps` is for the whole training.
+    same when rows are packed into blocks of `max_length`. `steps` is for the whole training. Of a pair both answers
+    count as rows; `trained_rows` are those with something left to train, of a long text each of its parts.
     """
 
     model: str
     max_length: int
     rows: int
+    trained_rows: int
     tokens: int
     trained_tokens: int
     trained_is_estimate: bool = False

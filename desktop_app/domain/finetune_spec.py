@@ -206,6 +206,11 @@ class FinetuneSpec(Value):
         return self.objective in ("dpo", "kto") and self.method in ("full", "pissa")
 
     @property
+    def answers_per_row(self) -> int:
+        """Answers that the model reads of a row, each with its prompt: those that are compared come in twos."""
+        return 2 if self.objective in ("dpo", "orpo", "reward") else 1
+
+    @property
     def effective_batch(self) -> int:
         """Examples that make up one step, of all processes together."""
         return self.batch_size * self.gradient_accumulation * self.process_count

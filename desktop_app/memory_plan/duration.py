@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from desktop_app.domain.data_report import TokenStatistics
 from desktop_app.domain.estimate import Estimate
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job
@@ -166,6 +167,19 @@ def step_count(spec: FinetuneSpec, rows: int) -> int:
     aside = 0 if spec.evaluation_data else round(rows * spec.held_out)
     per_epoch = math.ceil(max(1, rows - aside) / spec.effective_batch)
     return max(1, math.ceil(per_epoch * spec.epochs))
+
+
+def rows_to_train(spec: FinetuneSpec, rows: int, counted: TokenStatistics | None) -> int:
+    """Say how many rows a training over `rows` rows of data has: packed ones are fewer, parts of long texts are more.
+
+    `counted` are the data's tokens, perhaps at another length; None leaves the rows as they are.
+    """
+    if counted is None or not counted.rows:
+        return rows
+    found = (counted.packed_rows if spec.packing else counted.trained_rows) / counted.rows
+    if spec.packing or found > 1:
+        found *= counted.max_length / spec.max_length
+    return max(1, round(rows * found))
 
 
 def operations_per_token(spec: FinetuneSpec, facts: ModelFacts) -> float:

@@ -101,23 +101,29 @@ def job_time(spec: AnySpec, facts: ModelFacts, known: Known) -> Duration | None:
 
 
 def as_long_as_its_rows(spec: FinetuneSpec, longest: int | None) -> FinetuneSpec:
-    """Return the spec with examples no longer than the longest there is, in tokens; None if nobody counted."""
-    if not longest or spec.packing or spec.objective != "sft" or longest >= spec.max_length:
+    """Return the spec with examples no longer than the longest there is, in tokens; None if nobody counted.
+
+    `longest` is a prompt with one answer, of a pair with the longer one.
+    """
+    if not longest or spec.packing or longest >= spec.max_length:
         return spec
     return spec.model_copy(update={"max_length": max(8, longest)})
 
 
 def _tokens(spec: FinetuneSpec, known: Known) -> float:
     """Tokens that all steps read, 0 where rows or their lengths are not counted and no earlier training tells."""
-    counted = known.statistics
     steps = known.steps or steps_before(spec, known.jobs)
-    row: float | None
-    if counted is not None and counted.rows:
-        row = min(spec.max_length, (counted.tokens - counted.cut_tokens) / counted.rows)
-    elif known.probe is not None:
-        row = known.probe.row_tokens
-    else:
-        row = row_tokens_before(spec, known.jobs)
-    if not steps or not row:
-        return 0
-    return steps * spec.effective_batch * (spec.max_length if spec.packing else row)
+    row = _row_tokens(spec, known)
+    return steps * spec.effective_batch * row if steps and row else 0
+
+
+def _row_tokens(spec: FinetuneSpec, known: Known) -> float | None:
+    """Tokens that the model reads of a row, without padding."""
+    counted = known.statistics
+    if counted is not None and counted.trained_rows:
+        if spec.packing:
+            return spec.max_length * (1 - counted.packed_share)
+        return spec.answers_per_row * min(spec.max_length, counted.tokens / counted.trained_rows)
+    if known.probe is not None:
+        return spec.max_length if spec.packing else known.probe.row_tokens
+    return row_tokens_before(spec, known.jobs)

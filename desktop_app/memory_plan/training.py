@@ -141,8 +141,8 @@ def _step(spec: FinetuneSpec, facts: ModelFacts, weights: Weights) -> list[Term]
 
 
 def row_count(spec: FinetuneSpec) -> int:
-    """Rows of a batch as the model reads them: answers that are compared come in twos."""
-    return spec.batch_size * (2 if spec.objective in ("dpo", "orpo", "reward") else 1)
+    """Rows of a batch as the model reads them."""
+    return spec.batch_size * spec.answers_per_row
 
 
 def _logits(spec: FinetuneSpec, facts: ModelFacts, weights: Weights, tokens: int) -> tuple[int, str]:

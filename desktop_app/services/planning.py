@@ -22,7 +22,7 @@ from desktop_app.domain.spec import AnySpec
 from desktop_app.errors import AppError, ModelError, ServiceError, SpecError
 from desktop_app.memory_plan import is_unknown
 from desktop_app.memory_plan.disk import DiskRoom, disk_rooms
-from desktop_app.memory_plan.duration import step_count
+from desktop_app.memory_plan.duration import rows_to_train, step_count
 from desktop_app.memory_plan.job_plan import JobPlan, Known, PlanReport, job_plan
 from desktop_app.memory_plan.starting_point import starting_point
 from desktop_app.memory_plan.work_size import adapter_base, facts_of_size
@@ -67,7 +67,7 @@ def _training_report(
     except AppError as error:
         problem = str(error)
     if report is not None:
-        steps = step_count(spec, min(report.rows, spec.max_rows or report.rows))
+        steps = step_count(spec, rows_to_train(spec, min(report.rows, spec.max_rows or report.rows), report.statistics))
         known = replace(known, statistics=report.statistics, steps=steps)
         start = starting_point(spec, facts, report, sample, report.statistics)
     plan = job_plan(spec, facts, known)

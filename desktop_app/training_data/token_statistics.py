@@ -34,6 +34,7 @@ class LengthCounts:
     without_answer: int = 0
     without_end: int = 0
     refused: int = 0
+    pairs: int = 0
     notes: dict[str, None] = field(default_factory=dict)
     _batch: list[int] = field(default_factory=list)
     _padded: int = 0
@@ -43,6 +44,7 @@ class LengthCounts:
         """Take in one row."""
         count = len(encoded.encoding)
         self.lengths[count] += 1
+        self.pairs += encoded.example.is_pair
         if encoded.note:
             self.notes[encoded.note] = None
         if encoded.example.is_text:
@@ -87,10 +89,13 @@ class LengthCounts:
         padded = self._padded + (max(self._batch) * len(self._batch) - sum(self._batch) if self._batch else 0)
         tokens = sum(length * count for length, count in self.parts.items())
         rows, blocks = sum(self.parts.values()), packed_blocks(self.parts, self.max_length)
+        total = sum(self.lengths.values())
+        of_pairs = 1 - self.pairs / total if total else 1.0  # both answers of a pair were counted, and make one row
         return TokenStatistics(
             model=self.choice.model,
             max_length=self.max_length,
-            rows=sum(self.lengths.values()),
+            rows=total,
+            trained_rows=rows,
             tokens=tokens,
             trained_tokens=round(self.trained * tokens / self._looked_at) if self._looked_at else 0,
             trained_is_estimate=self._looked_at < tokens,
@@ -104,8 +109,8 @@ class LengthCounts:
             padding_share=padded / (padded + tokens) if tokens else 0.0,
             packed_share=1 - tokens / (blocks * self.max_length) if blocks else 0.0,
             packed_rows=blocks,
-            steps=self._steps(rows),
-            packed_steps=self._steps(blocks),
+            steps=self._steps(round(rows * of_pairs)),
+            packed_steps=self._steps(round(blocks * of_pairs)),
             refused=self.refused,
             notes=tuple(self.notes),
         )

@@ -4,7 +4,7 @@ answer that was liked or not. Held compactly; columns have the names that trl's 
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +44,17 @@ class AnswerRows:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each row, of all its parts."""
-        return [sum(len(value) for value in row.values() if not isinstance(value, bool)) for row in self._rows]
+        """Tokens that the model reads of each row: the prompt with each of its answers."""
+        return [sum(_read(row)) for row in self._rows]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest answer with its prompt: so wide is a batch."""
+        return max((length for row in self._rows for length in _read(row)), default=0)
 
     @property
     def token_count(self) -> int:
-        """Tokens of all parts of all rows."""
+        """Tokens that the model reads of all rows."""
         return sum(self.lengths)
 
     def fingerprint(self) -> str:
@@ -149,6 +154,13 @@ def answers_tokenized(
         unfit=unfit,
         bad=bad_rows_sentence(examples, refused),
     )
+
+
+def _read(row: Mapping[str, Sized | bool]) -> list[int]:
+    """Tokens of each sequence that the model reads of a row."""
+    counts = {name: len(value) for name, value in row.items() if not isinstance(value, bool)}
+    prompt = counts.pop("prompt_ids", 0)
+    return [prompt + answer for answer in counts.values()]
 
 
 def _row(tokens: AnswerTokens, objective: Objective, max_length: int) -> tuple[Part | None, bool]:

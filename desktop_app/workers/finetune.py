@@ -202,8 +202,8 @@ def _saved(
 def _planned(spec: FinetuneSpec, prepared: _Prepared, outcome: Any) -> Summary:
     """What the plan said of the memory of this very training: stands beside the measured, corrects the next plan."""
     is_cpu = str(outcome.summary.get("device", "")).startswith("CPU")
-    longest = max((len(row.get("input_ids", ())) for row in prepared.train), default=0)
-    asked = as_long_as_its_rows(spec.model_copy(update={"device": "cpu" if is_cpu else "cuda"}), longest)
+    device = spec.model_copy(update={"device": "cpu" if is_cpu else "cuda"})
+    asked = as_long_as_its_rows(device, prepared.train.longest)
     plan = memory_plan(asked, prepared.facts, MachineSample(time=0, cpu=0, memory_total=0, memory_used=0))
     return {
         "planned_bytes": sum(term.bytes for term in plan.terms if term.name not in NOT_MEASURED),

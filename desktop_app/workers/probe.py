@@ -129,7 +129,7 @@ def _probed(asked: FinetuneSpec, voice: _Voice, scratch: Path, limit_s: float) -
         least_tokens_per_s=least,
         most_tokens_per_s=most,
         peak_bytes=peak_memory_bytes(session.device),
-        longest=max(rows.lengths) if not asked.packing else max_length,
+        longest=rows.longest if not asked.packing else max_length,
         rows_read=examples.row_count,
         row_tokens=rows.token_count / len(rows),
         steps=len(clock.steps),

@@ -48,6 +48,11 @@ class TokenRows:
         return [int(length) for length in np.diff(self.starts)]
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max(self.lengths, default=0)
+
+    @property
     def token_count(self) -> int:
         """Tokens of all rows."""
         return len(self.ids)

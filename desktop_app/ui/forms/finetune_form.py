@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from desktop_app.domain.data_report import DataReport
+from desktop_app.domain.data_report import DataReport, TokenStatistics
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.preset import Preset, preset_values, usual_learning_rate
 from desktop_app.domain.training_limits import method_refusal, optimizer_refusal, split_refusal
-from desktop_app.memory_plan.duration import step_count
+from desktop_app.memory_plan.duration import rows_to_train, step_count
 from desktop_app.paths import demo_data, demo_model
 
 from .form import Form
@@ -136,6 +136,7 @@ class FinetuneForm(Form[FinetuneSpec]):
     def __init__(self) -> None:
         super().__init__()
         self.report: DataReport | None = None
+        self.statistics: TokenStatistics | None = None  # of the data with this model; None until somebody counts
         self._usual_rate = usual_learning_rate("sft", "lora")
 
     def from_spec(self, spec: FinetuneSpec) -> None:
@@ -145,7 +146,7 @@ class FinetuneForm(Form[FinetuneSpec]):
         self.values["checkpoint"] = ""  # the form trains
         self._usual_rate = usual_learning_rate(spec.objective, spec.method)
         if before != self.values["data"]:
-            self.report = None
+            self.report = self.statistics = None
 
     def missing_choice(self) -> str:
         """Say which choice is missing or cannot be trained: the model first, then the data."""
@@ -195,7 +196,8 @@ class FinetuneForm(Form[FinetuneSpec]):
         in_file = (
             self.report.rows if self.report.complete else self.report.extra.get("estimated_rows", self.report.rows)
         )
-        return step_count(spec, min(in_file, spec.max_rows or in_file))
+        rows = rows_to_train(spec, min(in_file, spec.max_rows or in_file), self.statistics)
+        return step_count(spec, rows)
 
     def _split_refusal(self, has_gpu: bool) -> str:
         nodes = self._value_or_default("nodes")

@@ -201,6 +201,7 @@ class _FinetuneTab:
         tokens, counted = state.files.counted.get(state.data, (None, None))
         is_of_model = tokens is not None and tokens.model == state.model
         statistics = counted.statistics if is_of_model and isinstance(counted, DataReport) else None
+        self.form.statistics = statistics
         draft = self.form.draft()
         is_sound = self.form.facts is not None and not self.form.facts.problem
         self._is_counted = bool(

@@ -2,16 +2,22 @@
 
 from typing import Any
 
+from desktop_app.domain.data_report import TokenStatistics
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.job import Job, JobState
 from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.probe import Probe, probed_settings
 from desktop_app.domain.quantized_size import linear_layers
-from desktop_app.memory_plan.duration import duration, operations_per_token, step_count
+from desktop_app.memory_plan.duration import duration, operations_per_token, rows_to_train, step_count
 from desktop_app.memory_plan.experience import correction, rate_correction
 from desktop_app.memory_plan.job_plan import Known, job_plan
 
+COUNTED = TokenStatistics(
+    model="/m", max_length=100, rows=80, trained_rows=80, tokens=4_000, trained_tokens=900, longest=130, median=50,
+    percentile_95=90, histogram=(), cut_rows=2, cut_tokens=3_000, without_answer=0, padding_share=0, packed_share=0.2,
+    packed_rows=50, steps=1, packed_steps=1,
+)  # fmt: skip
 SPEC = FinetuneSpec(model="/m", data="/d", device="cpu", threads=1)
 FACTS = ModelFacts(path="/m", name="m", parameters=1_000_000_000, shape=ModelShape(hidden_size=2048, layers=16))
 LAPTOP = MachineSample(time=0, cpu=0, memory_total=2**34, memory_used=0)
@@ -23,6 +29,12 @@ def _job(spec: FinetuneSpec = SPEC, **summary: Any) -> Job:
         id="j", kind="finetune", name="j", state=JobState.SUCCEEDED, method=spec.method, model=spec.model,
         data=spec.data, spec=raw, created=0, summary=summary, note="",
     )  # fmt: skip
+
+
+def _counted_facts() -> ModelFacts:
+    shape = ModelShape(hidden_size=8, layers=2, heads=2, head_dim=4, intermediate_size=16, vocab_size=50)
+    shape = shape.model_copy(update={"matrices": linear_layers(shape)})
+    return FACTS.model_copy(update={"shape": shape, "model_type": "llama"})
 
 
 def test_a_guess_says_that_it_is_one_and_has_the_widest_interval() -> None:
@@ -123,9 +135,7 @@ def test_a_run_that_was_stopped_corrects_no_memory_and_no_rate_by_its_first_step
 
 
 def test_a_probe_alone_tells_the_time_where_nobody_counted_the_tokens() -> None:
-    shape = ModelShape(hidden_size=8, layers=2, heads=2, head_dim=4, intermediate_size=16, vocab_size=50)
-    shape = shape.model_copy(update={"matrices": linear_layers(shape)})
-    facts = FACTS.model_copy(update={"shape": shape, "model_type": "llama"})
+    facts = _counted_facts()
     probe = Probe(
         tokens_per_s=40, least_tokens_per_s=20, most_tokens_per_s=50, peak_bytes=1, longest=9, rows_read=3,
         row_tokens=5, steps=5, seconds=8, device="CPU",
@@ -133,3 +143,38 @@ def test_a_probe_alone_tells_the_time_where_nobody_counted_the_tokens() -> None:
     assert job_plan(SPEC, facts, Known(sample=LAPTOP, steps=10)).time is None
     time = job_plan(SPEC, facts, Known(sample=LAPTOP, steps=10, probe=probe)).time
     assert time is not None and time.seconds == 10 * SPEC.effective_batch * 5 / 40
+
+
+def test_the_tokens_of_a_training_are_those_that_the_model_reads() -> None:
+    def seconds(**changes: Any) -> float:
+        known = Known(
+            sample=LAPTOP, steps=10, statistics=COUNTED, jobs=[_job(short.model_copy(update=changes), **rate)]
+        )
+        time = job_plan(short.model_copy(update=changes), _counted_facts(), known).time
+        assert time is not None and time.source == "history"
+        return time.seconds
+
+    short, rate = SPEC.model_copy(update={"max_length": 100}), {"tokens_per_s": 40.0}
+    assert seconds() == 10 * 8 * 50 / 40, "what is cut away is not among the tokens counted"
+    assert seconds(objective="dpo") == seconds(objective="reward") == 2 * seconds(), "two answers a row"
+    assert seconds(objective="kto") == seconds()
+    assert seconds(packing=True) == 10 * 8 * 100 * 0.8 / 40
+
+
+def test_packed_rows_are_fewer_and_long_texts_are_cut_into_more() -> None:
+    packed = SPEC.model_copy(update={"packing": True, "max_length": 100})
+    assert rows_to_train(SPEC, 400, None) == rows_to_train(SPEC, 400, COUNTED) == 400
+    assert rows_to_train(packed, 400, COUNTED) == 250
+    assert rows_to_train(packed.model_copy(update={"max_length": 200}), 400, COUNTED) == 125
+    text = COUNTED.model_copy(update={"rows": 4, "trained_rows": 40})
+    assert rows_to_train(SPEC.model_copy(update={"max_length": 100}), 4, text) == 40
+    assert rows_to_train(SPEC.model_copy(update={"max_length": 200}), 4, text) == 20
+
+
+def test_a_preference_training_is_planned_as_wide_as_its_longest_answer() -> None:
+    spec = SPEC.model_copy(update={"objective": "dpo", "max_length": 2000})
+    known = Known(sample=LAPTOP, steps=10, statistics=COUNTED)
+    found, whole = job_plan(spec, _counted_facts(), known), job_plan(spec, _counted_facts(), Known(sample=LAPTOP))
+    words = {term.name: term.formula for term in found.memory.terms}
+    assert words["Activations"].startswith("520 tokens"), "2 rows × 2 answers × 130 tokens"
+    assert found.memory.needed_bytes < whole.memory.needed_bytes

@@ -22,9 +22,9 @@ FACTS = ModelFacts(
     parameters=1_235_814_400, size_bytes=2_471_628_800, context_length=4096, shape=SHAPE,
 )  # fmt: skip
 COUNTED = TokenStatistics(
-    model="/m", max_length=1024, rows=1000, tokens=300_000, trained_tokens=90_000, longest=2000, median=250,
-    percentile_95=500, histogram=(), cut_rows=0, cut_tokens=0, without_answer=0, padding_share=0, packed_share=0,
-    packed_rows=0, steps=1, packed_steps=1,
+    model="/m", max_length=1024, rows=1000, trained_rows=1000, tokens=300_000, trained_tokens=90_000, longest=2000,
+    median=250, percentile_95=500, histogram=(), cut_rows=0, cut_tokens=0, without_answer=0, padding_share=0,
+    packed_share=0, packed_rows=0, steps=1, packed_steps=1,
 )  # fmt: skip
 
 

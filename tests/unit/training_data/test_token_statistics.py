@@ -93,3 +93,16 @@ def test_a_large_file_says_that_the_share_is_an_estimate(tmp_path: Path) -> None
     assert found.trained_is_estimate
     each = Tokenization(tmp_path / "model").tokens(next(iter(read_examples(path))), 64)
     assert (found.tokens, found.trained_tokens) == (6000 * len(each.input_ids), 6000 * each.trained_count)
+
+
+def test_both_answers_of_a_pair_are_read_and_make_one_row_of_a_step(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [{"prompt": "Where?", "chosen": "In the barn.", "rejected": "Nobody knows it. " * n} for n in range(1, 13)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = _statistics(path, write_tokenizer(tmp_path / "model"), objective="dpo", max_length=999, batch_size=2)
+    assert (found.rows, found.trained_rows) == (24, 24)
+    assert found.steps == 2, "12 rows, 8 to a step"
+    tokenization = Tokenization(tmp_path / "model")
+    answers = [tokenization.answer_tokens(example) for example in read_examples(path)]
+    lengths = [len(each.prompt_ids) + len(ids) for each in answers for ids in (each.answer_ids, each.rejected_ids)]
+    assert (found.tokens, found.longest) == (sum(lengths), max(lengths))
