@@ -3,10 +3,12 @@
     python tests/bench/cuda.py --size 1b --methods lora,qlora,nf4,int8 --steps 20
 
 Random weights cost the same time and memory as trained ones. Prints one JSON line per run; `plan_bytes` is
-what the memory plan said beforehand. Speeds are medians over the steps after the first five.
+what the memory plan said beforehand. Speeds are medians over the steps after the first five. Trainings run as plain
+trl, as ours, as ours on packed rows, and, where liger-kernel is installed, with its kernels put into transformers.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -40,6 +42,13 @@ SIZES = {
 }
 VOCABULARY = {"1b": 32_000, "8b": 128_256}
 LENGTH, BATCH = 512, 4
+PACKED = {"packing": True}
+# Logits are trl's own fused output layer in any case.
+LIGER = (
+    "import runpy, sys; from liger_kernel.transformers import apply_liger_kernel_to_llama as fuse\n"
+    "fuse(cross_entropy=False, fused_linear_cross_entropy=False)\n"
+    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
 
 
 def main() -> int:
@@ -53,6 +62,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.plain:
         return plain(Path(arguments.folder), arguments.methods, arguments.steps)
+    if problem := no_gpu():
+        print(problem, file=sys.stderr)
+        return 2
+    has_liger = importlib.util.find_spec("liger_kernel") is not None
+    if not has_liger:
+        print(json.dumps({"skipped": "ours with liger-kernel, which is not installed here"}), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         make_model(folder / "model", arguments.size)
@@ -61,9 +76,22 @@ def main() -> int:
             if method in ("lora", "qlora"):
                 print(json.dumps(run_plain(folder, method, arguments.steps)), flush=True)
                 print(json.dumps(run_ours(folder, method, arguments.steps)), flush=True)
+                print(json.dumps(run_ours(folder, method, arguments.steps, PACKED)), flush=True)
+                if has_liger:
+                    print(json.dumps(run_ours(folder, method, arguments.steps, program=LIGER)), flush=True)
+                    print(json.dumps(run_ours(folder, method, arguments.steps, PACKED, LIGER)), flush=True)
             else:
                 print(json.dumps(run_ours(folder, method, 0)), flush=True)
     return 0
+
+
+def no_gpu() -> str:
+    """Say why nothing can be measured here; '' with a GPU that torch can use."""
+    import torch
+
+    if torch.cuda.is_available():
+        return ""
+    return f"torch {torch.__version__} sees no NVIDIA GPU here, so there is nothing to measure. Run it where one is."
 
 
 def make_model(path: Path, size: str) -> None:
@@ -111,8 +139,10 @@ def make_data(path: Path) -> None:
             out.write(json.dumps({"messages": turns}) + "\n")
 
 
-def run_ours(folder: Path, method: str, steps: int) -> dict[str, object]:
-    """Run our worker on a job folder of its own and read its events."""
+def run_ours(
+    folder: Path, method: str, steps: int, settings: dict[str, object] | None = None, program: str = ""
+) -> dict[str, object]:
+    """Run our worker on a job folder of its own and read its events; `program` starts it in another way."""
     from desktop_app.domain.event import Failed, Metric, Succeeded
     from desktop_app.domain.spec import parse_spec
     from desktop_app.hardware.sensors import machine_sample
@@ -136,6 +166,7 @@ def run_ours(folder: Path, method: str, steps: int) -> dict[str, object]:
                 "dropout": 0.0,
                 "scheduler": "constant",
                 "warmup_ratio": 0.0,
+                **(settings or {}),
             }
         )
     else:
@@ -143,10 +174,9 @@ def run_ours(folder: Path, method: str, steps: int) -> dict[str, object]:
     plan = memory_plan(spec, model_facts(Path(model)), machine_sample())
     job = create_job_folder(folder / "jobs", f"ours-{method}", spec)
     start = time.monotonic()
+    command = [sys.executable, *(["-c", program] if program else []), str(ROOT / "main.py"), "--worker", str(job.path)]
     with job.console_file.open("wb") as console:
-        code = subprocess.call(
-            [sys.executable, str(ROOT / "main.py"), "--worker", str(job.path)], stdout=console, stderr=console
-        )
+        code = subprocess.call(command, stdout=console, stderr=console)
     seconds = time.monotonic() - start
     events = job.read_events().events
     speeds = [
@@ -154,7 +184,7 @@ def run_ours(folder: Path, method: str, steps: int) -> dict[str, object]:
     ]
     last = events[-1]
     found: dict[str, object] = {
-        "who": "ours",
+        "who": " with ".join(["ours", *(["packing"] if settings else []), *(["liger"] if program else [])]),
         "method": method,
         "exit": code,
         "seconds": round(seconds, 1),
