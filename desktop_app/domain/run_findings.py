@@ -16,6 +16,7 @@ _ROSE = 1.02  # held-out loss above its lowest by this factor has risen
 _MOSTLY_MASKED = 0.15  # share of trained tokens below which a user should look
 _TRIPLED = 3.0
 _FEWEST_STEPS = 12
+_STRETCH = 8  # steps whose mean loss is told from that of others
 _FEWEST_ROWS = 8
 _MANY_WORSE = 0.25
 _HARDLY = 0.01
@@ -92,11 +93,23 @@ def _held_out_rose(
     yield RunFinding(
         code="rose",
         severity="warning",
-        message=f"Held-out loss rose after step {step:,}: from there on it learned the rows by heart.",
+        message=f"Held-out loss rose after step {step:,}: "
+        + (
+            "from there on it learned the rows by heart."
+            if _fell_after(step, record.metrics.get("loss", ()))
+            else "from there on it learned nothing more, for the loss in training did not fall either."
+        ),
         evidence=f"{best[1]:.3f} at step {step:,}, {last[1]:.3f} at step {int(last[0]):,}, "
         f"measured {len(points)} times.",
         fix=fix,
     )
+
+
+def _fell_after(step: int, losses: Sequence[Point]) -> bool:
+    """Whether the loss in training lay lower at the end than around a step; with few points it is taken to have."""
+    before = [value for at, value in losses if at <= step][-_STRETCH:]
+    after = [value for at, value in losses if at > step][-_STRETCH:]
+    return min(len(before), len(after)) < _STRETCH or fmean(after) < fmean(before)
 
 
 def _rate_too_high(spec: FinetuneSpec, record: RunRecord, problem: str) -> Iterator[RunFinding]:

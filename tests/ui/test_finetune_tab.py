@@ -414,6 +414,24 @@ async def test_a_small_grid_says_how_many_runs_and_when_and_queues_them(user: Us
     await until(lambda: chosen.tab == "jobs")
 
 
+async def test_a_grid_over_methods_is_picked_by_their_words(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    user.find(marker="several-runs").click()
+    await sees(user, "1 run.")
+    choose(user, "vary-Field", "method")
+    choose(user, "values-Field", ["lora", "full"])
+    choose(user, "vary-And field", "merge")
+    await sees(user, "2 × 1 = 2 runs")
+    choose(user, "values-And field", [False, True])
+    await sees(user, "a full fine-tuning has no adapter to merge")
+    choose(user, "values-Field", ["lora", "dora"])
+    await sees(user, "2 × 2 = 4 runs")
+    user.find(marker="queue-variants").click()
+    await until(lambda: len(specs()) == 4)
+    made = {(spec.method, spec.merge) for spec in specs()}  # type: ignore[attr-defined]
+    assert made == {(method, merge) for method in ("lora", "dora") for merge in (True, False)}
+
+
 async def test_layers_are_chosen_from_those_the_model_has(user: User, chosen: WindowState) -> None:
     await open_tab(user, chosen, "finetune")
     await until(lambda: chosen.finetune_form.facts is not None, tries=300)

@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.quantize_method import METHODS, NOT_OFFERED
 from desktop_app.domain.variants import Varied, variants
 from desktop_app.errors import AppError, SpecError
 from desktop_app.memory_plan.duration import Duration
@@ -24,9 +25,9 @@ from .dialog import card_dialog, show_job_of
 from .finetune_fields import WORDS
 
 Plan = Callable[[Varied], Duration | None]
+_WORDS = WORDS | {name: method.title for name, method in METHODS.items()}
 _KINDS = ("whole", "decimal", "choice", "switch")
 _USUAL = {"finetune": "learning_rate", "quantize": "method"}
-_YES = {"yes": True, "no": False, "true": True, "false": False}
 
 
 async def queue_variants(state: WindowState, spec: Varied, plan: Plan) -> None:
@@ -60,25 +61,34 @@ class _Dialog:
         self._follow()
         self.dialog.open()
 
-    def _draw_row(self, name: str, title: str) -> tuple[ui.select, ui.input]:
+    def _draw_row(self, name: str, title: str) -> tuple[ui.select, ui.row]:
         options = ({} if name else {"": "none"}) | {key: field.label for key, field in self._fields.items()}
         with ui.row().classes("w-full gap-3 no-wrap items-start"):
-            field = ui.select(options, value=name, on_change=self._follow).classes("w-[200px]").mark(f"vary-{title}")
-            field.props(f'aria-label="{title}"')
-            values = ui.input(value=self._now(name), on_change=self._follow).classes("grow").mark(f"values-{title}")
-            values.props('aria-label="Values, with commas between" placeholder="Values, with commas between"')
-            values.props("spellcheck=false")
-        field.on_value_change(lambda event: values.set_value(self._now(event.value)))
-        return field, values
+            chosen = ui.select(options, value=name).classes("w-[200px] shrink-0").mark(f"vary-{title}")
+            chosen.props(f'aria-label="{title}"')
+            place = ui.row().classes("grow min-w-0")
+        self._draw_values(name, place, title)
+        chosen.on_value_change(lambda event: self._draw_values(event.value, place, title))
+        return chosen, place
 
-    def _now(self, name: str) -> str:
-        """The present value of a field, to change."""
-        value = getattr(self._spec, name) if name else ""
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        if isinstance(value, int | float):
-            return f"{value:g}" if isinstance(value, float) else str(value)  # no commas, which part the values
-        return str(self._fields[name].shown(value)) if name else ""
+    def _draw_values(self, name: str, place: ui.row, title: str) -> None:
+        """Offer what the field can be: numbers are typed, everything else is picked from a list."""
+        field, now = self._fields.get(name), getattr(self._spec, name) if name else None
+        place.clear()
+        with place:
+            values: ui.select | ui.input
+            if field is not None and field.kind in ("choice", "switch"):
+                words: dict[Any, str] = {choice: _WORDS.get(choice, choice) for choice in field.choices}
+                words = {key: word for key, word in words.items() if key not in NOT_OFFERED}
+                words = words or {True: "yes", False: "no"}
+                values = ui.select(words, value=[now], multiple=True, on_change=self._follow)
+                values.props('aria-label="Values"')
+            else:
+                values = ui.input(value=_typed(now), on_change=self._follow)
+                values.props('aria-label="Values, with commas between" placeholder="Values, with commas between"')
+                values.props("spellcheck=false")
+            values.classes("w-full").mark(f"values-{title}")
+        self._follow()
 
     def _follow(self) -> None:
         """Say what would be queued, or why nothing can be."""
@@ -102,12 +112,13 @@ class _Dialog:
 
     def _choices(self) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
-        for chosen, typed in self._rows:
+        for chosen, place in self._rows:
             if not chosen.value:
                 continue
             if chosen.value in found:
                 raise SpecError("The same field is chosen twice.", "Choose another one, or none.")
-            found[chosen.value] = _parsed(self._fields[chosen.value], str(typed.value or ""))
+            values = next(iter(place)).value
+            found[chosen.value] = _parsed(self._fields[chosen.value], values or "")
         return found
 
     def _count_text(self) -> str:
@@ -150,21 +161,24 @@ class _Dialog:
         self.dialog.submit(first)
 
 
-def _parsed(field: FormField, typed: str) -> list[Any]:
-    """Read values with commas between; a choice also by the word that stands in the window.
+def _typed(value: Any) -> str:
+    """Write a number as it is typed: without commas, which part the values."""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _parsed(field: FormField, values: str | list[Any]) -> list[Any]:
+    """Read values that were picked, or typed with commas between.
 
     Raises:
         SpecError: one of them cannot be.
     """
-    by_word = {WORDS.get(choice, choice).lower(): choice for choice in field.choices}
+    parts = values.replace(";", ",").split(",") if isinstance(values, str) else values
     found = []
-    for part in filter(None, (each.strip() for each in typed.replace(";", ",").split(","))):
-        value: Any = by_word.get(part.lower(), part) if field.kind == "choice" else part
-        if field.kind == "switch":
-            value = _YES.get(part.lower(), part)
+    for part in parts:
+        if isinstance(part, str) and not part.strip():
+            continue
         try:
-            found.append(field.parse(value))
+            found.append(field.parse(part))
         except FieldProblem as problem:
-            among = f" Known: {', '.join(field.choices)}." if field.kind == "choice" else ""
-            raise SpecError(f"{field.label} {part}: {problem.error.message}{among}", field.description) from problem
+            raise SpecError(f"{field.label} {part}: {problem.error.message}", field.description) from problem
     return found

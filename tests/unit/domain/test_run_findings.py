@@ -37,6 +37,14 @@ def test_a_held_out_loss_that_rose_offers_the_checkpoint_where_it_was_lowest() -
     assert (finding.fix.label, finding.fix.step) == ("Use that checkpoint", 300)
 
 
+def test_only_rows_that_are_told_better_and_better_were_learned_by_heart() -> None:
+    measured = [(0, 3.0), (20, 1.4), (40, 1.6)]
+    falls = found(record(eval_loss=measured, loss=[3.0] * 10 + [2.0] * 10 + [1.0] * 20))["rose"]
+    assert falls.message.endswith("it learned the rows by heart.")
+    rises = found(record(eval_loss=measured, loss=[3.0] * 10 + [2.0] * 10 + [2.1] * 20))["rose"]
+    assert "by heart" not in rises.message and "did not fall either" in rises.message
+
+
 def test_without_that_checkpoint_a_run_that_keeps_the_best_is_offered() -> None:
     fix = found(ROSE, kept_steps=(400,))["rose"].fix
     assert (fix.step, fix.changes) == (None, {"keep_best": True, "eval_steps": 40})
