@@ -15,6 +15,7 @@ Severity = Literal["problem", "warning", "note"]
 _ROSE = 1.02  # held-out loss above its lowest by this factor has risen
 _MOSTLY_MASKED = 0.15  # share of trained tokens below which a user should look
 _TRIPLED = 3.0
+_RISEN = 0.1
 _FEWEST_STEPS = 12
 _STRETCH = 8  # steps whose mean loss is told from that of others
 _FEWEST_ROWS = 8
@@ -113,7 +114,7 @@ def _fell_after(step: int, losses: Sequence[Point]) -> bool:
 
 
 def _rate_too_high(spec: FinetuneSpec, record: RunRecord, problem: str) -> Iterator[RunFinding]:
-    evidence = problem if "no longer a number" in problem else _tripled(spec, record)
+    evidence = problem if "no longer a number" in problem else _tripled(spec, record) or _rose(spec, record)
     if not evidence:
         return
     rate = float(f"{spec.learning_rate / 3:.1g}")
@@ -150,6 +151,25 @@ def _tripled(spec: FinetuneSpec, record: RunRecord) -> str:
             )
         lowest = min(lowest, loss)
     return ""
+
+
+def _rose(spec: FinetuneSpec, record: RunRecord) -> str:
+    """Say that the loss in training rose and stayed up, by more than chance explains; '' if not.
+
+    Where the steps are so large that nothing is learned any more, the gradient does not grow: it fades.
+    """
+    losses = [value for _, value in record.metrics.get("loss", ())]
+    losses = losses[int(spec.warmup_ratio * len(losses)) :]
+    quarter = len(losses) // 4
+    if quarter < _STRETCH:
+        return ""
+    parts = [losses[start : start + quarter] for start in range(0, 3 * quarter, quarter)]
+    lowest, last = min(parts, key=fmean), losses[-quarter:]
+    error = ((variance(lowest) + variance(last)) / quarter) ** 0.5
+    rise = fmean(last) - fmean(lowest)
+    if rise < _RISEN * fmean(lowest) or rise < _STANDARD_ERRORS * error:
+        return ""
+    return f"The loss in training rose from {fmean(lowest):.3f} to {fmean(last):.3f}, means of a quarter of the steps."
 
 
 def _learned_little(spec: FinetuneSpec, summary: Mapping[str, Any]) -> Iterator[RunFinding]:
@@ -232,11 +252,12 @@ def _still_falling(spec: FinetuneSpec, record: RunRecord, summary: Mapping[str, 
     falls_held_out = len(measured) > 2 and drop > 0 and measured[-1][1] <= 0.98 * measured[-2][1]
     if not (falls or falls_held_out) or not is_lowest:
         return
+    more = "more steps" if spec.max_steps else "one more epoch"
     also = f" Held-out loss was lowest at the end ({measured[-1][1]:.3f})." if len(measured) > 1 else ""
     yield RunFinding(
         code="falling",
         severity="note",
-        message="The loss was still falling at the end; one more epoch may help.",
+        message=f"The loss was still falling at the end; {more} may help.",
         evidence=f"Mean {fmean(before):.3f} in the third quarter of the steps, {fmean(last):.3f} in the last.{also}",
         fix=_longer(spec),
     )

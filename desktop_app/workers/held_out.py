@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.errors import AppError, ModelError, SpecError
 
 from .answer_rows import AnswerRows
 from .measure import measured
@@ -54,12 +55,36 @@ class HeldOut:
         self.reference: Any = None
         self.row_scores: tuple[float, ...] = ()
         self._before: dict[str, torch.Tensor] = {}
+        self._has_measured = False
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def measure(self, model: Any) -> dict[str, float]:
-        """Return the figures of a model: eval_loss, and where answers are compared eval_accuracy and eval_margin."""
+        """Return the figures of a model: eval_loss, and where answers are compared eval_accuracy and eval_margin.
+
+        Raises:
+            AppError: the loss is not a number.
+        """
+        figures = self._figures(model)
+        if not math.isfinite(figures["eval_loss"]):
+            raise self._no_number(figures["eval_loss"])
+        self._has_measured = True
+        return figures
+
+    def _no_number(self, loss: float) -> AppError:
+        if self._has_measured:
+            return SpecError(
+                f"The held-out loss is no longer a number ({loss}); the training was stopped.",
+                f"Try a lower learning_rate (it is {self._spec.learning_rate:g}). The last checkpoint is good.",
+                "learning_rate",
+            )
+        return ModelError(
+            f"On the held-out rows the loss of the model is not a number ({loss}).",
+            "Its weights may be damaged: bring the model in again, or choose another one.",
+        )
+
+    def _figures(self, model: Any) -> dict[str, float]:
         if isinstance(self._rows, TokenRows):
             found = measured(model, self._rows, look=self._look)
             self.row_scores = found.row_losses

@@ -4,15 +4,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from bitsandbytes.functional import dequantize_4bit
 
-from desktop_app.errors import ModelError, StorageError
+from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.errors import ModelError, SpecError, StorageError
 from desktop_app.result_folder import manifest_problems
 from desktop_app.workers import loading
 from desktop_app.workers.bitsandbytes_format import Int8Format
+from desktop_app.workers.held_out import HeldOut
 from desktop_app.workers.quantized_check import QuantizedCheck
+from desktop_app.workers.token_rows import TokenRows
 from tests.workers.running import DEMO_MODEL, Ran
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -65,3 +69,19 @@ def test_overwritten_weights_with_a_whole_header_are_noticed(quantized: dict[str
     assert manifest_problems(folder) == ["model.safetensors has other content than when it was written"]
     with pytest.raises(StorageError, match="differs from the original"):
         QuantizedCheck(DEMO_MODEL, folder, Int8Format(), torch.bfloat16, ["lm_head"]).compare()
+
+
+def test_a_held_out_loss_that_is_no_number_ends_a_training_in_words() -> None:
+    """A word whose embedding is damaged stands in held-out rows alone: the loss in training says nothing of it."""
+    model = loading.load_model(DEMO_MODEL, CPU, torch.float32)
+    rows = TokenRows([(np.array([5, 6, 7, 8], np.int32), np.array([5, 6, 7, 8], np.int32))])
+    whole, spoiled = (HeldOut(FinetuneSpec(model="/m", data="/d"), rows, lambda: None) for _ in range(2))
+    assert whole.measure(model)["eval_loss"] > 0
+    with torch.no_grad():
+        model.get_input_embeddings().weight[6] = float("inf")
+    with pytest.raises(ModelError, match="not a number") as before:
+        spoiled.measure(model)
+    assert "damaged" in before.value.hint
+    with pytest.raises(SpecError, match="no longer a number") as later:
+        whole.measure(model)
+    assert "learning_rate" in later.value.hint

@@ -66,6 +66,19 @@ def test_a_gradient_that_tripled_while_the_loss_rose_means_a_rate_too_high() -> 
     assert "rate" not in found(record(grad_norm=[1.0] * 19 + [9.0] + [1.0] * 20, loss=[2.0] * 40)), "one batch"
 
 
+def test_a_loss_in_training_that_rose_and_stayed_up_means_a_rate_too_high_too() -> None:
+    """What the demo did at rate 0.01 and alpha 32, a row a step: the gradient faded while the loss rose."""
+    wave = [(-1) ** step * 0.3 for step in range(48)]
+    norms = [8.0] * 24 + [2.0] * 24
+    finding = found(
+        record(grad_norm=norms, loss=[4.2 + each for each in wave[:24]] + [5.0 + each for each in wave[24:]])
+    )
+    assert "from 4.200 to 5.000" in finding["rate"].evidence
+    assert "rate" not in found(record(loss=[4.2] * 24 + [4.4] * 24)), "by less than a tenth"
+    noisy = [4.2 + 9 * each for each in wave[:24]] + [5.0 + 9 * each for each in wave[24:]]
+    assert "rate" not in found(record(loss=noisy)), "chance explains it"
+
+
 def test_a_loss_that_is_no_number_means_a_rate_too_high() -> None:
     problem = "The loss is no longer a number at step 41 (nan); the training was stopped before that step."
     assert found(problem=problem)["rate"].evidence == problem
