@@ -414,6 +414,17 @@ async def test_a_small_grid_says_how_many_runs_and_when_and_queues_them(user: Us
     await until(lambda: chosen.tab == "jobs")
 
 
+async def test_the_simple_view_says_how_many_settings_it_hides_are_changed(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await user.should_not_see("advanced setting")
+    choose(user, "level", "Advanced")
+    user.find(marker="alpha").clear().type("64")
+    choose(user, "keep_best", True)
+    await user.should_not_see("advanced setting")
+    choose(user, "level", "Simple")
+    await sees(user, "2 advanced settings changed")
+
+
 async def test_a_grid_over_methods_is_picked_by_their_words(user: User, chosen: WindowState) -> None:
     await open_tab(user, chosen, "finetune")
     user.find(marker="several-runs").click()

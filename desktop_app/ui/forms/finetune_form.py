@@ -199,6 +199,11 @@ class FinetuneForm(Form[FinetuneSpec]):
         rows = rows_to_train(spec, min(in_file, spec.max_rows or in_file), self.statistics)
         return step_count(spec, rows)
 
+    @property
+    def advanced_changes(self) -> int:
+        """How many fields are not as usual that the simple view leaves out."""
+        return sum(self.is_changed(name) for names in ADVANCED_GROUPS.values() for name in names)
+
     def _split_refusal(self, has_gpu: bool) -> str:
         nodes = self._value_or_default("nodes")
         if not has_gpu and nodes == 1:

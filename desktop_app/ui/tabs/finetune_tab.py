@@ -87,7 +87,7 @@ class _FinetuneTab:
         self._follow()
 
     def _draw(self) -> None:
-        with TitleBar("Fine-tune"):
+        with TitleBar("Fine-tune") as self.title:
             self.level = ui.toggle(["Simple", "Advanced"], value="Simple", on_change=self._show_level)
             self.level.props('aria-label="Level of detail"').mark("level")
         with ui.row().classes("w-full grow min-h-0 gap-0 no-wrap"):
@@ -179,7 +179,10 @@ class _FinetuneTab:
         self._follow()
 
     def _show_level(self) -> None:
-        self.advanced.set_visibility(self.level.value == "Advanced")
+        is_simple, count = self.level.value == "Simple", self.form.advanced_changes
+        self.advanced.set_visibility(not is_simple)
+        words = f"{count} advanced {'setting' if count == 1 else 'settings'} changed"
+        self.title.note.set_text(words if is_simple and count else "")
 
     def _follow(self) -> None:
         """Take over what was chosen elsewhere, and show everything that depends on the form."""
@@ -210,6 +213,7 @@ class _FinetuneTab:
         self._basis = None if sample is None else Known(sample=sample, jobs=self._runs(), statistics=statistics)
         self.plan.look(draft, self.form.facts, self._known_of(draft))
         self.start_with.look(self.form, sample, statistics)
+        self._show_level()
         self._show_figures()
         self._show_earlier()
         self._show_start()
