@@ -1,5 +1,6 @@
 """What all tests share: a data folder of their own, in which nothing is left running."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,3 +42,10 @@ def processes_of(folder: Path) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_is_imported_is_left_alone() -> None:
+    """Keep the collector from going through torch and all that again and again: a quarter of a short test's time."""
+    gc.collect()
+    gc.freeze()
