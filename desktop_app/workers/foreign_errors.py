@@ -22,7 +22,7 @@ from desktop_app.errors import (
 
 _NO_SPACE_MARKS = ("No space left", "Disk quota exceeded", "inline_container.cc", "unexpected pos")
 _LOST_MARKS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
-_SMALLER = "Choose a smaller batch_size or max_length, activation_checkpointing, or QLoRA; or close other programs."
+_SMALLER = "Choose smaller batches, shorter examples, activation checkpointing or QLoRA; or close other programs."
 
 
 @contextmanager
@@ -85,9 +85,14 @@ def _memory(error: BaseException) -> AppError | None:
         return MemoryShortage(f"The memory of the GPU is full.{more}", _SMALLER)
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
         wanted = re.search(r"allocate (\d+) bytes", text)
-        more = f" It wanted {int(wanted.group(1)) / 2**30:.1f} GiB more." if wanted else ""
+        more = f" It wanted {_amount(int(wanted.group(1)))} more." if wanted else ""
         return MemoryShortage(f"The computer's memory (RAM) is full.{more}", _SMALLER)
     return None
+
+
+def _amount(size_bytes: int) -> str:
+    is_large = size_bytes >= 0.1 * 2**30
+    return f"{size_bytes / 2**30:.1f} GiB" if is_large else f"{size_bytes / 2**20:.1f} MiB"
 
 
 def is_disk_full(error: BaseException | None) -> bool:

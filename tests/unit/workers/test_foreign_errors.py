@@ -19,6 +19,8 @@ NoMatchingPeftModuleError = type("NoMatchingPeftModuleError", (ValueError,), {})
         (OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0"), HardwareError, "2.50 GiB"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes"),
          HardwareError, "8.0 GiB"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1572864 bytes"),
+         HardwareError, "1.5 MiB"),
         (MemoryError(), HardwareError, "RAM"),
         (OSError(errno.ENOSPC, "No space left on device"), StorageError, "full"),
         (SafetensorError("I/O error: No space left on device (os error 28)"), StorageError, "full"),
