@@ -260,7 +260,7 @@ def _delta(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
 
 
 def _reason(answered: Answered) -> str:
-    return "length" if answered.finish == "length" else "stop"
+    return "length" if answered.finish in ("length", "context") else "stop"
 
 
 def _usage(answered: Answered) -> dict[str, int]:

@@ -110,6 +110,8 @@ def _perplexity(value: float) -> str:
 
 def _size(model: Measurement) -> str:
     megabytes = model.size_bytes / 1e6
+    if megabytes < 1:
+        return f"{model.size_bytes / 1000:,.0f} kB"
     return f"{megabytes / 1000:,.2f} GB" if megabytes >= 1000 else f"{megabytes:,.3g} MB"
 
 

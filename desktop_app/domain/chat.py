@@ -10,7 +10,7 @@ from .value import Value
 Engine = Literal["transformers", "llama.cpp"]
 TRANSFORMERS: Engine = "transformers"
 LLAMA_CPP: Engine = "llama.cpp"
-Finish = Literal["end", "length", "stop_text", "stopped"]
+Finish = Literal["end", "length", "context", "stop_text", "stopped"]  # context: the model reads no more
 LARGEST_SEED = 2**31 - 1
 
 

@@ -110,6 +110,9 @@ BASE = """
   .kbd { font: 500 11px/16px var(--sans); color: var(--ink-3); padding: 0 4px; border: 1px solid var(--line); border-radius: 4px }
   /* Quasar puts `outline: 0 !important` on buttons; among important rules the EARLIER layer wins, so this one does */
   :focus-visible { outline: 2px solid var(--accent) !important; outline-offset: 2px }
+  /* Quasar moves the focus into a span without a size when a box was clicked; the box shows it. */
+  .no-outline:focus-visible { outline: none !important }
+  :is(.q-checkbox, .q-radio, .q-toggle):has(> .no-outline:focus-visible) { outline: 2px solid var(--accent); outline-offset: 2px }
   .q-field :focus-visible { outline: none !important }  /* the field's own border shows its focus */
   .q-field .q-btn:focus-visible, .q-field .q-icon:focus-visible { outline: 2px solid var(--accent) !important }
   .q-focus-helper { display: none }
@@ -251,7 +254,7 @@ METERS = """
   .q-dialog .q-card { box-shadow: var(--pop-shadow); padding: 16px; gap: 12px; width: 420px; align-items: stretch }
   .q-dialog .q-card.question { width: min-content; min-width: min(420px, 100%) }  /* as wide as its buttons in one row */
   .q-dialog__backdrop { background: rgb(0 0 0 / .35) }
-  .q-notifications__list--bottom { top: 52px; bottom: auto }  /* under the title bar: at the bottom people write and start */
+  .q-notifications__list--bottom { top: -6px; bottom: auto }  /* in the title bar: below it people read, at the bottom they write */
   .q-notification { background: var(--ink); color: var(--page); border-radius: 8px; min-height: 36px; box-shadow: var(--pop-shadow); font-size: 13px }
   .q-notification__content { color: var(--page) }  /* Quasar says white, with more weight, on the box itself */
   .q-skeleton { background: var(--line); border-radius: 4px }

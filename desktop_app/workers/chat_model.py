@@ -242,7 +242,8 @@ def answered(
     stream: Stream, started: float, prompt_tokens: int, tokens: int, is_ended: bool, room: int, sampling: Sampling
 ) -> Answered:
     """Say what an answer was and why it is over; `started` by the clock of `time.perf_counter`."""
-    finish: Finish = "end" if is_ended else "length" if tokens >= room else "stopped"
+    cut: Finish = "length" if room >= sampling.max_new_tokens else "context"
+    finish: Finish = "end" if is_ended else cut if tokens >= room else "stopped"
     return Answered(
         text=stream.text,
         finish="stop_text" if stream.has_stop_text else finish,

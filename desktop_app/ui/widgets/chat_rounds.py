@@ -19,7 +19,13 @@ from .button import button, icon_button
 from .copying import copy
 from .hint import hint
 
-_FINISHES = {"length": "cut at the longest answer", "stopped": "stopped", "stop_text": "", "end": ""}
+_FINISHES = {
+    "length": "cut at the longest answer",
+    "context": "cut, the model reads no more",
+    "stopped": "stopped",
+    "stop_text": "",
+    "end": "",
+}
 _FENCE = "```"
 
 
@@ -159,7 +165,7 @@ class ChatRounds:
                 error_banner(answer.problem, answer.hint)
         elif not answer.text:
             ui.label("The model answered nothing.").classes("c-3")
-        with ui.row().classes("w-full items-center gap-0 no-wrap -ml-1.5 answer-foot"):
+        with ui.row().classes("w-full items-center gap-0 -ml-1.5 answer-foot"):
             if answer.text:
                 icon_button("o_content_copy", "Copy the answer", lambda: copy(answer.text, "Copied the answer."))
             if answer.text and not self.session.is_busy and not each.hides_names:
@@ -172,7 +178,7 @@ class ChatRounds:
             if column == order[0] and not self.session.is_busy:
                 icon_button("o_refresh", "Answer again", lambda: self.actions.again(at)).mark(f"again-{at}")
             short, whole = ("", "") if each.hides_names else figures_text(answer)
-            hint(ui.label(short).classes("t-small c-3 truncate pl-1.5 min-w-0"), whole)
+            hint(ui.label(short).classes("t-small c-3 pl-1.5 min-w-0"), whole)
 
     def _draw_text(self, text: str, other: str | None) -> None:
         if other is not None and self.marks_differences:

@@ -136,6 +136,7 @@ class ChatSettings:
             self.marks = ui.checkbox("Mark differing words", value=True, on_change=self.on_change).props(
                 "dense size=sm"
             )
+            hint(self.marks, "Nothing is marked where answers have hardly a word in common")
             blind = ui.checkbox("Blind: A and B without names", on_change=lambda event: self._set_blind(event.value))
             blind.props("dense size=sm").mark("blind")
         self.comparing.set_visibility(False)
@@ -157,7 +158,8 @@ class ChatSettings:
                     options = (
                         self._options if key in self._options else {**self._options, key: self.session.name_of(speaker)}
                     )
-                    select = ui.select(options, value=key).classes("grow min-w-0").mark(f"speaker-{column}")
+                    select = ui.select(options, value=key).classes("grow w-0").mark(f"speaker-{column}")
+                    hint(select, options[key])  # names differ at their end, which a narrow pane cuts off
                     select.props["aria-label"] = f"Model {column + 1}"
                     select.on_value_change(lambda event, column=column: self._choose(column, event.value))
                     if len(speakers) > 1:

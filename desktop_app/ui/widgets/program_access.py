@@ -73,8 +73,11 @@ class ProgramAccess:
     async def _create_in_root(self) -> None:
         with ui.dialog() as dialog, ui.card().classes("question"):
             ui.label("New token").classes("t-lead")
-            name = ui.input("Who will hold it?", placeholder="notebook, editor, my script").classes("w-full")
-            name.props("autofocus").mark("token-name").on("keydown.enter", lambda: dialog.submit(name.value))
+            ui.label("Who will hold it?").classes("c-2")
+            name = ui.input(placeholder="notebook, editor, my script").classes("w-full")
+            name.props('autofocus aria-label="Who will hold it?"').mark("token-name").on(
+                "keydown.enter", lambda: dialog.submit(name.value)
+            )
             with ui.row().classes("w-full justify-end gap-2 pt-2"):
                 button("Cancel", on_click=lambda: dialog.submit(None))
                 button("Create", kind="primary", on_click=lambda: dialog.submit(name.value))

@@ -38,7 +38,7 @@ class _PromptTable:
             self.note = ui.label("One prompt in each line. Every chosen model answers all of them.").classes("c-2")
             with ui.column().classes("w-full grow min-h-0 overflow-auto no-wrap gap-0") as self.body:
                 self.text = ui.textarea(placeholder="Who lives in Lindow?\nWhere is the mill?").classes("w-full")
-                self.text.props('outlined dense rows=12 aria-label="Prompts"').mark("prompts")
+                self.text.props('outlined dense autofocus rows=12 aria-label="Prompts"').mark("prompts")
             with ui.row().classes("w-full justify-end gap-2"):
                 button("Close", kind="quiet", on_click=self.dialog.close)
                 self.save = button("Save as CSV", on_click=self._save).mark("save-csv")

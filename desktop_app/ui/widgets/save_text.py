@@ -20,7 +20,7 @@ async def save_text(title: str, name: str, text: str, folder: str = "") -> None:
         ui.label(title).classes("t-lead")
         with ui.row().classes("w-full gap-2 no-wrap items-start"):
             path = ui.input(value=str(start / name)).classes("grow").mark("save-path")
-            path.props('aria-label="File" spellcheck=false')
+            path.props('aria-label="File" spellcheck=false autofocus')
 
             async def choose() -> None:
                 picked = await pick_folder("Choose a folder", Path(str(path.value)).parent)
@@ -38,6 +38,7 @@ async def save_text(title: str, name: str, text: str, folder: str = "") -> None:
             dialog.close()
             ui.notify(f"Saved as {path.value}")
 
+        path.on("keydown.enter", save)
         with ui.row().classes("w-full justify-end gap-2"):
             button("Cancel", kind="quiet", on_click=dialog.close)
             button("Save", kind="primary", on_click=save).mark("save-text")

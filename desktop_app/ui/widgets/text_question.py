@@ -13,7 +13,7 @@ async def ask_for_text(title: str, note: str, text: str, verb: str) -> str:
         ui.label(title).classes("t-lead")
         ui.label(note).classes("c-2")
         field = ui.textarea(value=text).classes("w-full").mark("asked-text")
-        field.props(f'outlined dense autogrow input-style="max-height: 360px" aria-label="{title}"')
+        field.props(f'outlined dense autogrow autofocus input-style="max-height: 360px" aria-label="{title}"')
         with ui.row().classes("w-full justify-end gap-2"):
             button("Cancel", on_click=lambda: dialog.submit(False))
             button(verb, kind="primary", on_click=lambda: dialog.submit(True)).mark("take-text")
