@@ -13,19 +13,16 @@ from .widgets.path_picker import pick_file
 from .window_state import WindowState
 
 
-def answers_file(state: WindowState) -> Path:
-    """Where answers are kept."""
+def file_of(state: WindowState, is_pairs: bool) -> Path:
+    """Where votes are kept as pairs, or else answers as rows; it need not be there yet."""
+    if is_pairs:
+        return Path(state.settings.chat_pairs_file or paths.chat_pairs_file())
     return Path(state.settings.chat_answers_file or paths.chat_answers_file())
-
-
-def pairs_file(state: WindowState) -> Path:
-    """Where votes are kept."""
-    return Path(state.settings.chat_pairs_file or paths.chat_pairs_file())
 
 
 async def keep_answer(state: WindowState, at: int, column: int) -> bool:
     """Put the conversation up to an answer into the file of answers, and say so; whether it went well."""
-    file = answers_file(state)
+    file = file_of(state, is_pairs=False)
     row = {"messages": messages(state.chat.conversation, column, at)}
     if not await state.chat.save_rows(file, [row]):
         return False
@@ -35,7 +32,7 @@ async def keep_answer(state: WindowState, at: int, column: int) -> bool:
 
 async def choose_file(state: WindowState, is_pairs: bool) -> None:
     """Let the user choose another data file to add to."""
-    current = pairs_file(state) if is_pairs else answers_file(state)
+    current = file_of(state, is_pairs)
     picked = await pick_file("Choose a JSONL file to add to", (".jsonl",), current.parent)
     if picked and is_pairs:
         state.settings.chat_pairs_file = picked
@@ -49,7 +46,7 @@ def start_training(state: WindowState, is_pairs: bool) -> None:
     Raises:
         DataError: nothing was kept yet.
     """
-    file = pairs_file(state) if is_pairs else answers_file(state)
+    file = file_of(state, is_pairs)
     if not file.is_file():
         what = "Vote on answers side by side" if is_pairs else "Save an answer as a row"
         raise DataError(f"{file} is not there yet.", f"{what} first.")

@@ -87,7 +87,7 @@ def draw_checks(end: Succeeded) -> None:
         ui.label("Stopped early by you; it holds what was learned until then.").classes("c-2")
     for name, finding in end.checks.items():
         with ui.row().classes("items-baseline gap-2 no-wrap w-full"):
-            ui.icon("o_check").classes("c-good text-[14px] self-center").props('role=img aria-label="verified"')
+            ui.icon("o_check").classes("c-good text-[14px] self-start mt-[3px]").props('role=img aria-label="verified"')
             ui.label(label(name)).classes("whitespace-nowrap")
             ui.label(finding).classes("c-3 min-w-0 break-words")
 

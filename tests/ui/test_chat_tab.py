@@ -139,6 +139,13 @@ async def test_conversations_are_kept_edited_corrected_and_saved(user: User, tal
     assert talking.model == talking.settings.model_folders[0]
 
 
+async def test_what_was_saved_before_is_offered_to_train_on(user: User, state: WindowState) -> None:
+    paths.chat_answers_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.chat_answers_file().write_text("{}\n", encoding="utf-8")
+    await open_tab(user, state, "chat")
+    await sees(user, "Train on answers")
+
+
 async def test_trouble_is_told_where_the_answer_would_stand(user: User, talking: WindowState) -> None:
     await open_tab(user, talking, "chat")
     await sees(user, "What shall it answer?")

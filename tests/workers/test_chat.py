@@ -13,6 +13,7 @@ from desktop_app.domain.data_report import Turn
 from desktop_app.errors import DataError, MemoryShortage, ModelError
 from desktop_app.serving import Teller
 from desktop_app.workers.chat import _Holder
+from desktop_app.workers.chat_model import answered
 from desktop_app.workers.chat_stream import Stream
 from desktop_app.workers.loading import quantization_in_use
 from tests.fakes.model_files import LLAMA, llama_tensors, write_llama, write_safetensors
@@ -116,6 +117,13 @@ def test_a_stop_text_ends_the_answer_before_it() -> None:
     cut = ask(holder, DEMO_MODEL, heard=heard, temperature=0, max_new_tokens=24, stop=[word])
     assert cut["finish"] == "stop_text"
     assert cut["text"] == whole[: whole.index(word)] == "".join(heard.pieces)
+
+
+@pytest.mark.parametrize(("room", "finish"), [(512, "length"), (500, "context")])
+def test_an_answer_says_whether_its_own_length_or_the_model_cut_it(room: int, finish: str) -> None:
+    stream = Stream(None, 12, [], lambda piece: None)
+    told = answered(stream, 0.0, 12, tokens=room, is_ended=False, room=room, sampling=Sampling(max_new_tokens=512))
+    assert told.finish == finish
 
 
 def test_half_characters_are_never_shown() -> None:

@@ -11,7 +11,7 @@ from nicegui import background_tasks, ui
 from desktop_app import paths
 from desktop_app.domain.conversation import TIE, markdown, whole_messages
 from desktop_app.errors import AppError
-from desktop_app.ui.chat_training import choose_file, keep_answer, pairs_file, start_training
+from desktop_app.ui.chat_training import choose_file, file_of, keep_answer, start_training
 from desktop_app.ui.widgets.banner import BannerPlace
 from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.chat_list import ChatList, show_tally
@@ -81,6 +81,9 @@ class _ChatTab:
         self.next_run = button("", "o_tune", on_click=lambda: self._train(self.is_pairs)).mark("train-next")
         hint(self.next_run, "Open Fine-tune with what was saved here, ready to start")
         self.next_run.set_visibility(False)
+        kept = [is_pairs for is_pairs in (False, True) if file_of(self.state, is_pairs).is_file()]
+        if kept:
+            self._offer_run(kept[0])
         button("New", "o_add", on_click=self._begin).mark("new-chat")
 
     def _draw_empty(self) -> None:
@@ -216,7 +219,7 @@ class _ChatTab:
         self.next_run.set_visibility(True)
 
     async def _vote(self, at: int, column: int) -> None:
-        file = pairs_file(self.state)
+        file = file_of(self.state, is_pairs=True)
         kept = await self.session.vote(at, column, file)
         with self.empty:  # the button that was pressed is gone by now
             if kept:
