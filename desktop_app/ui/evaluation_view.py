@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import app, run, ui
 
 from desktop_app.domain.advice import frontier
 from desktop_app.domain.evaluation import (
@@ -20,11 +20,13 @@ from desktop_app.domain.evaluation import (
 )
 from desktop_app.domain.job import Job
 from desktop_app.errors import AppError, StorageError
+from desktop_app.paths import portable_name
 
 from . import theme
 from .job_result import show_folder
 from .widgets.banner import error_banner
 from .widgets.button import button
+from .widgets.save_text import save_text
 from .widgets.steady_table import SteadyTable
 from .wording import number_text, percent_text, size_text
 
@@ -114,11 +116,24 @@ def _draw_head(job: Job, report: EvaluationReport) -> None:
         ui.label(f"{number_text(report.tokens)} tokens of {report.text}").classes("c-3 truncate min-w-0")
         ui.space()
         for name, file in (("HTML", PAGE_FILE), ("CSV", TABLE_FILE), ("JSON", REPORT_FILE)):
-            button(name, "o_download", on_click=lambda file=file: ui.download.file(Path(job.result) / file))
+            button(name, "o_download", on_click=lambda file=file: _save(job, Path(job.result) / file))
         button("Reveal", "o_folder_open", on_click=lambda: show_folder(job.result))
     with ui.column().classes("w-full gap-1 -mt-2"):
         for sentence in report.advice:
             ui.label(sentence).classes("c-2")
+
+
+async def _save(job: Job, file: Path) -> None:
+    """The native window downloads nothing: it asks where; a browser, perhaps on another computer, gets the file."""
+    if app.native.main_window is None:
+        ui.download.file(file)
+        return
+    try:
+        text = await run.io_bound(file.read_text, "utf-8")
+    except OSError:
+        ui.notify(f"{file} cannot be read.", caption="Run the evaluation again.")
+        return
+    await save_text("Save the report", f"{portable_name(job.name)}{file.suffix}", text or "")
 
 
 def _draw_figures(models: tuple[Measurement, ...]) -> None:

@@ -93,16 +93,16 @@ def draw_checks(end: Succeeded) -> None:
 
 
 def draw_facts(facts: list[Fact]) -> None:
-    """List names and values in two columns; a long name wraps before a value is cut."""
-    columns = "grid-template-columns: minmax(min-content, 1fr) fit-content(60%)"
-    with ui.element("dl").classes("grid w-full gap-x-3 gap-y-1").style(columns):
+    """List names and values, each pair in a line of its own: a long name wraps before its value is cut."""
+    with ui.element("dl").classes("grid w-full gap-y-1"):
         for fact in facts:
-            with ui.element("dt").classes("c-3"):
-                name = ui.label(fact.name)
-            if fact.about:
-                hint(name, fact.about)
-            with ui.element("dd").classes("min-w-0 text-right"):
-                ui.label(fact.value).classes("truncate").props["title"] = fact.note or fact.value
+            with ui.row().classes("w-full no-wrap justify-between items-baseline gap-3"):
+                with ui.element("dt").classes("c-3 min-w-0"):
+                    name = ui.label(fact.name)
+                if fact.about:
+                    hint(name, fact.about)
+                with ui.element("dd").classes("shrink-0 max-w-[60%] text-right"):
+                    ui.label(fact.value).classes("truncate").props["title"] = fact.note or fact.value
 
 
 async def show_folder(result: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from nicegui import ui
+from nicegui import app, ui
 from nicegui.testing import User
 
 from desktop_app.domain.evaluate_spec import EvaluateSpec
@@ -95,3 +95,25 @@ async def test_a_report_that_is_gone_is_told(user: User, tmp_path: Path) -> None
 
     await user.open("/")
     await sees(user, "Run the evaluation again.")
+
+
+async def test_the_native_window_asks_where_a_report_goes(
+    user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It downloads nothing by itself."""
+    monkeypatch.setattr(app.native, "main_window", object())
+    result = write_report(tmp_path / "1", example_report("/m"))
+    done = job(1, JobState.SUCCEEDED, kind="evaluate", result=str(result))
+
+    @ui.page("/")
+    async def page() -> None:
+        await draw_evaluation(done, [done])
+
+    await user.open("/")
+    await sees(user, "JSON")
+    user.find("JSON").click()
+    await user.should_see(marker="save-path")
+    user.find(marker="save-path").clear().type(str(tmp_path / "kept.json"))
+    user.find(marker="save-text").click()
+    await until((tmp_path / "kept.json").is_file)
+    assert (tmp_path / "kept.json").read_bytes() == (tmp_path / "1" / "report.json").read_bytes()
