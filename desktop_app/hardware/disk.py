@@ -8,6 +8,9 @@ import psutil
 
 from desktop_app.errors import StorageError
 
+# Tokenizer, configs, manifest and console log beside the weights.
+_SMALL_FILES_BYTES = 20_000_000
+
 
 def free_bytes(path: Path) -> int:
     """Return the free space of the volume on which `path` lies or will lie; parents may not exist yet.
@@ -24,6 +27,22 @@ def free_bytes(path: Path) -> int:
         raise StorageError(
             f"The free space of {path} cannot be found out: {error.strerror}.", "Choose another folder."
         ) from error
+
+
+def check_space(needed_bytes: int, *folders: Path) -> None:
+    """Refuse to start what cannot be written down.
+
+    Raises:
+        StorageError: a folder's volume has less than `needed_bytes` and a little more free.
+    """
+    needed = needed_bytes + _SMALL_FILES_BYTES
+    for folder in folders:
+        free = free_bytes(folder)
+        if free < needed:
+            raise StorageError(
+                f"The disk of {folder} has {free / 1e6:,.0f} MB free; about {needed / 1e6:,.0f} MB are needed.",
+                "Free some space, or choose another output folder.",
+            )
 
 
 # FAT counts a file's bytes in 32 bits. By the names that Linux, Windows and macOS give it.

@@ -15,8 +15,8 @@ from desktop_app.domain.export_spec import TOO_LARGE, ExportSpec, export_bytes, 
 from desktop_app.domain.job import job_name
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.spec import JobSpec
-from desktop_app.errors import ModelError, SpecError, StorageError
-from desktop_app.hardware.disk import free_bytes, largest_file_bytes, refuse_too_large
+from desktop_app.errors import ModelError, SpecError
+from desktop_app.hardware.disk import check_space, free_bytes, largest_file_bytes, refuse_too_large
 from desktop_app.job_folder import JobFolder
 from desktop_app.library.bundle import BundleReader
 from desktop_app.library.model_folder import check_model_folder, listed_facts, model_facts
@@ -106,12 +106,7 @@ def _check_export(spec: ExportSpec) -> None:
     if spec.output is None:
         return
     room = export_room(spec, facts, Path(spec.output))
-    if room.size_bytes > room.free_bytes:
-        raise StorageError(
-            f"The disk of {spec.output} has {room.free_bytes / 1e9:.1f} GB free; the export takes about "
-            f"{room.size_bytes / 1e9:.1f} GB.",
-            "Free some space, or choose another disk.",
-        )
+    check_space(room.size_bytes, Path(spec.output))
     refuse_too_large(Path(spec.output), "The largest file", room.largest_bytes, TOO_LARGE)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from desktop_app.domain.bring_in_spec import BringInSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import ModelError, SpecError, StorageError
+from desktop_app.hardware.disk import check_space
 from desktop_app.job_folder import JobFolder
 from desktop_app.library.fetch_list import HELPERS, check_fetched, fetched_origin
 from desktop_app.library.model_files import list_model_files
@@ -24,7 +25,6 @@ from desktop_app.result_folder import MANIFEST, ResultFolder, manifest_problems
 from .byte_progress import ByteProgress
 from .copying import JOURNAL, Source, check_copies, copy_files, file_digest
 from .finished import Finished
-from .preflight import check_space
 from .provenance import provenance
 from .reporter import Reporter
 

@@ -20,7 +20,7 @@ from desktop_app.domain.job import job_name
 from desktop_app.domain.preset import preset_text
 from desktop_app.domain.spec import JobSpec, as_json
 from desktop_app.errors import JobError
-from desktop_app.hardware.disk import refuse_too_large
+from desktop_app.hardware.disk import check_space, refuse_too_large
 from desktop_app.job_folder import JobFolder
 from desktop_app.library.bundle import BUNDLE, BundleEntry, BundleReader
 from desktop_app.library.model_files import list_model_files
@@ -32,7 +32,6 @@ from .byte_progress import ByteProgress
 from .copying import JOURNAL, Source, check_copies, copied_into, copy_files, file_digest
 from .finished import Finished
 from .model_companions import TOKENIZER_FILES
-from .preflight import check_space
 from .provenance import headers_fingerprint, provenance
 from .reporter import Reporter
 

@@ -22,6 +22,7 @@ import psutil
 
 from desktop_app.domain.convert_spec import ConvertSpec
 from desktop_app.errors import ModelError, StorageError
+from desktop_app.hardware.disk import check_space
 from desktop_app.job_folder import JobFolder
 from desktop_app.library.adapter_folder import ADAPTER_CONFIG, read_adapter_config
 from desktop_app.library.json_file import read_json_object, shown
@@ -41,7 +42,6 @@ from desktop_app.result_folder import ResultFolder
 
 from .finished import Finished, Summary
 from .model_companions import copy_companions
-from .preflight import check_space
 from .provenance import provenance
 from .reporter import Reporter
 

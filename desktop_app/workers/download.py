@@ -14,6 +14,7 @@ from typing import Any
 from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.durable_file import move_into_place, write_synced
 from desktop_app.errors import NetworkError, SpecError
+from desktop_app.hardware.disk import check_space
 from desktop_app.hub.repository import HubFile, Repository, read_repository, suggested_files
 from desktop_app.hub.token import hub_token
 from desktop_app.hub.words import hub_errors_in_words
@@ -24,7 +25,6 @@ from desktop_app.result_folder import ResultFolder
 from .bring_in import is_finished_by
 from .byte_progress import ByteProgress
 from .finished import Finished
-from .preflight import check_space
 from .provenance import provenance
 from .reporter import Reporter
 

@@ -14,6 +14,7 @@ from desktop_app import paths
 from desktop_app.domain.advice import advice
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.evaluation import PAGE_FILE, REPORT_FILE, TABLE_FILE, EvaluationReport, Measurement
+from desktop_app.hardware.disk import check_space
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import ResultFolder
 
@@ -22,7 +23,7 @@ from .evaluation.page import page_of, table_of
 from .evaluation.reference_logits import ReferenceLogits
 from .evaluation.subject import Subject, subjects_of
 from .finished import Finished, Summary
-from .preflight import check_device, check_space
+from .preflight import check_device
 from .provenance import provenance
 from .reporter import Reporter
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from desktop_app.domain.export_spec import TOO_LARGE, ExportSpec, export_bytes
 from desktop_app.errors import ModelError
-from desktop_app.hardware.disk import refuse_too_large
+from desktop_app.hardware.disk import check_space, refuse_too_large
 from desktop_app.job_folder import JobFolder
 from desktop_app.result_folder import ResultFolder
 from desktop_app.training_data.go_template import go_template
@@ -27,7 +27,7 @@ from .export_card import write_export_card
 from .export_source import ExportSource, export_source
 from .finished import Finished, Summary
 from .modelfile import Spoken, write_modelfile
-from .preflight import check_device, check_space
+from .preflight import check_device
 from .provenance import library_versions, provenance
 from .reporter import Reporter
 

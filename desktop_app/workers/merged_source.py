@@ -10,12 +10,13 @@ from pathlib import Path
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.errors import ModelError
+from desktop_app.hardware.disk import check_space
 from desktop_app.job_folder import JobFolder
 from desktop_app.library.model_folder import check_model_folder, model_facts
 from desktop_app.result_folder import ResultFolder, manifest_problems, read_manifest
 
 from .model_companions import copy_companions
-from .preflight import base_model_facts, check_space
+from .preflight import base_model_facts
 from .provenance import headers_fingerprint
 from .reporter import Reporter
 

@@ -21,6 +21,7 @@ from desktop_app.domain.job import JobState, make_job_id
 from desktop_app.domain.spec import ComputingSpec, JobSpec, parse_spec
 from desktop_app.durable_file import move_into_place, sync_dir, write_synced
 from desktop_app.errors import ModelError, SpecError, StorageError
+from desktop_app.hardware.disk import check_space
 from desktop_app.hardware.sensors import machine_sample
 from desktop_app.job_folder import JobFolder, Outcome
 from desktop_app.library.adapter_folder import ADAPTER_CONFIG
@@ -36,7 +37,6 @@ from .bundle import entry_source
 from .byte_progress import ByteProgress
 from .copying import JOURNAL, check_copies, copy_files
 from .finished import Finished
-from .preflight import check_space
 from .provenance import headers_fingerprint, provenance
 from .reporter import Reporter
 

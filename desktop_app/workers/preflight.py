@@ -12,12 +12,9 @@ from desktop_app.domain.training_limits import method_refusal, optimizer_refusal
 from desktop_app.errors import HardwareError, ModelError, SpecError, StorageError
 from desktop_app.extras import missing_extra
 from desktop_app.hardware.cuda_state import cuda_generation
-from desktop_app.hardware.disk import free_bytes
+from desktop_app.hardware.disk import check_space
 from desktop_app.library.model_folder import check_model_folder
 from desktop_app.memory_plan import training_disk_bytes
-
-# Tokenizer, configs, manifest and console log beside the weights.
-_SMALL_FILES_BYTES = 20_000_000
 
 
 def check_device(device: Device) -> None:
@@ -112,19 +109,3 @@ def check_quantized_space(spec: QuantizeSpec, facts: ModelFacts, written_bytes: 
     """
     needed = sum(quantized_bytes(spec, method, facts) + temporary_bytes(method, facts) for method in spec.methods)
     check_space(max(0, needed - written_bytes), folder)
-
-
-def check_space(needed_bytes: int, *folders: Path) -> None:
-    """Refuse to start what cannot be written down.
-
-    Raises:
-        StorageError: a folder's volume has less than `needed_bytes` and a little more free.
-    """
-    needed = needed_bytes + _SMALL_FILES_BYTES
-    for folder in folders:
-        free = free_bytes(folder)
-        if free < needed:
-            raise StorageError(
-                f"The disk of {folder} has {free / 1e6:,.0f} MB free; about {needed / 1e6:,.0f} MB are needed.",
-                "Free some space, or choose another output folder.",
-            )
