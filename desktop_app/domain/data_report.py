@@ -201,7 +201,7 @@ class TokenView(Value):
     """The tokens of one row, exactly as they are trained; of a preference row also those of the `rejected` answer.
 
     `count` and `trained` are those within `max_length`, `cut` the number beyond; of very long rows not all are shown.
-    `note` is for the user.
+    `is_liked`: what is trained is to be written, not to be avoided. `note` is for the user.
     """
 
     tokens: tuple[ShownToken, ...]
@@ -209,6 +209,7 @@ class TokenView(Value):
     trained: int
     cut: int
     rejected: tuple[ShownToken, ...] = ()
+    is_liked: bool = True
     note: str = ""
 
 

@@ -68,7 +68,8 @@ def _judged(tokenization: Tokenization, example: Example, max_length: int) -> To
     notes = ["No answer remains: the prompt alone fills the length."] if count >= max_length else []
     total = count + len(answers.answer_ids)
     trained_count = max(0, min(total, max_length) - count)
-    return _view(shown[0], shown[1] if example.is_pair else (), total, trained_count, max_length, notes)
+    view = _view(shown[0], shown[1] if example.is_pair else (), total, trained_count, max_length, notes)
+    return view.model_copy(update={"is_liked": example.label is not False})
 
 
 def _shown(encoded: Encoded, trained: list[bool], max_length: int) -> tuple[ShownToken, ...]:

@@ -89,6 +89,7 @@ class WindowState:
         self.model = ""
         self.data = ""
         self.prefill: JobSpec | None = None
+        self.level = "Simple"  # how much forms show; a page that is drawn anew shows as much
         self.jobs: list[Job] = []
         self.jobs_problem: AppError | None = None
         self.machine: deque[MachineSample] = deque(maxlen=MACHINE_SAMPLES)

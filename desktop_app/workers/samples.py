@@ -21,7 +21,13 @@ class Samples:
         self._spec = spec
         self._reporter = reporter
         self._tokenizer = tokenizer
-        self._prompts = [(text, self._ids(tokenization, text)) for text in spec.sample_prompts if text.strip()]
+        prompts = [text for text in spec.sample_prompts if text.strip()]
+        if prompts and spec.objective == "reward":
+            reporter.notice(
+                "A reward model gives scores and writes nothing, so the prompts are not answered.", "warning"
+            )
+            prompts = []
+        self._prompts = [(text, self._ids(tokenization, text)) for text in prompts]
 
     def __len__(self) -> int:
         return len(self._prompts)

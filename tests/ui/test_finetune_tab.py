@@ -423,6 +423,10 @@ async def test_the_simple_view_says_how_many_settings_it_hides_are_changed(user:
     await user.should_not_see("advanced setting")
     choose(user, "level", "Simple")
     await sees(user, "2 advanced settings changed")
+    choose(user, "level", "Advanced")
+    await user.open("/")
+    await open_tab(user, chosen, "finetune")
+    assert next(iter(user.find(marker="level").elements)).value == "Advanced"  # type: ignore[attr-defined]
 
 
 async def test_a_grid_over_methods_is_picked_by_their_words(user: User, chosen: WindowState) -> None:

@@ -67,7 +67,8 @@ def test_a_reward_model_loads_in_plain_peft_and_scores_as_measured(files: dict[s
     from peft import PeftModel
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    ran = learned(tmp_path, files, "reward", evaluation_data=None, held_out=0.05)
+    ran = learned(tmp_path, files, "reward", evaluation_data=None, held_out=0.05, sample_prompts=("Where?",))
+    assert any("writes nothing" in event.text for event in ran.of_kind("notice"))
     base = AutoModelForSequenceClassification.from_pretrained(DEMO_MODEL, num_labels=1, dtype=torch.float32)
     model = PeftModel.from_pretrained(base, ran.result).eval()
     tokenizer = AutoTokenizer.from_pretrained(ran.result)

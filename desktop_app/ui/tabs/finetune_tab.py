@@ -88,7 +88,7 @@ class _FinetuneTab:
 
     def _draw(self) -> None:
         with TitleBar("Fine-tune") as self.title:
-            self.level = ui.toggle(["Simple", "Advanced"], value="Simple", on_change=self._show_level)
+            self.level = ui.toggle(["Simple", "Advanced"], value=self.state.level, on_change=self._show_level)
             self.level.props('aria-label="Level of detail"').mark("level")
         with ui.row().classes("w-full grow min-h-0 gap-0 no-wrap"):
             with ui.column().classes("grow min-w-0 h-full overflow-y-auto gap-4 px-4 py-4 no-wrap"):
@@ -179,10 +179,10 @@ class _FinetuneTab:
         self._follow()
 
     def _show_level(self) -> None:
-        is_simple, count = self.level.value == "Simple", self.form.advanced_changes
-        self.advanced.set_visibility(not is_simple)
+        self.state.level, count = str(self.level.value), self.form.advanced_changes
+        self.advanced.set_visibility(self.state.level == "Advanced")
         words = f"{count} advanced {'setting' if count == 1 else 'settings'} changed"
-        self.title.note.set_text(words if is_simple and count else "")
+        self.title.note.set_text(words if self.state.level == "Simple" and count else "")
 
     def _follow(self) -> None:
         """Take over what was chosen elsewhere, and show everything that depends on the form."""

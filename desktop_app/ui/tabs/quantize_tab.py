@@ -50,7 +50,7 @@ class _QuantizeTab:
         self.form = state.quantize_form
         self.controls = FormControls(self.form, lambda name: self._follow())
         with TitleBar("Quantize"):
-            self.level = ui.toggle(["Simple", "Advanced"], value="Simple", on_change=self._show_level)
+            self.level = ui.toggle(["Simple", "Advanced"], value=self.state.level, on_change=self._show_level)
             self.level.props('aria-label="Level of detail"').mark("level")
         with ui.column().classes("w-full grow min-h-0 overflow-y-auto gap-4 px-4 py-4 no-wrap"):
             self.banner = BannerPlace()
@@ -166,7 +166,8 @@ class _QuantizeTab:
         self.controls.refuse("further_methods", {self.form.values["method"]: "the format above", **elsewhere}, further)
 
     def _show_level(self) -> None:
-        self.advanced.set_visibility(self.level.value == "Advanced")
+        self.state.level = str(self.level.value)
+        self.advanced.set_visibility(self.state.level == "Advanced")
 
     def _show_sizes(self, facts: ModelFacts | None) -> None:
         self.plan_box.set_visibility(facts is not None)

@@ -9,10 +9,9 @@ from desktop_app.domain.data_report import ShownToken, TokenView
 
 from .button import button
 from .dialog import answer_of
-from .token_pane import visible
+from .token_pane import lesson, visible
 
 _KINDS = (
-    ("trained", "the model learns to write this"),
     ("c-3", "only read"),
     ("template", "written by the chat template"),
     ("cut", "cut off by the max length"),
@@ -33,7 +32,7 @@ async def show_tokens(title: str, view: TokenView) -> None:
         if view.note:
             ui.label(view.note).classes("t-small c-2")
         with ui.row().classes("w-full gap-4 t-small c-2"):
-            for kind, meaning in _KINDS:
+            for kind, meaning in (("trained", lesson(view.is_liked)), *_KINDS):
                 with ui.row().classes("gap-1.5 items-center no-wrap"):
                     ui.label("text").classes(f"tok {kind} px-1")
                     ui.label(meaning)

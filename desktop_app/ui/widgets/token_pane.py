@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
+from desktop_app.domain.data_report import TokenView
+
 from .button import icon_button
 
 
@@ -51,8 +53,9 @@ class TokenPane:
             ui.label(message).classes("c-bad")
             ui.label(hint).classes("c-2")
 
-    def show(self, tokens: Sequence[tuple[str, bool]], rows: int, cut: int, note: str) -> None:
-        """Draw tokens as (text, is trained); `cut` of them did not fit into the length, `note` is about the labels."""
+    def show(self, tokens: Sequence[tuple[str, bool]], rows: int, view: TokenView) -> None:
+        """Draw tokens as (text, is trained), those of `view` that fit into the length."""
+        cut, note = view.cut, view.note
         self._rows = rows
         self._body.clear()
         self._body.classes(remove="opacity-50")
@@ -67,7 +70,7 @@ class TokenPane:
                 ui.label(note).classes("t-small c-2")
             with ui.row().classes("items-center gap-1.5 t-small c-3 no-wrap"):
                 ui.label("text").classes("tok trained px-1")
-                ui.label("the model learns to write this")
+                ui.label(lesson(view.is_liked))
         self._enable()
 
     def _go(self, by: int) -> None:
@@ -79,6 +82,11 @@ class TokenPane:
             arrow.set_visibility(self._rows > 0)
         self._back.set_enabled(self.row > 1)
         self._on.set_enabled(self.row < self._rows)
+
+
+def lesson(is_liked: bool) -> str:
+    """Say what the model learns from the tokens that are marked."""
+    return "the model learns to write this" if is_liked else "not liked: the model learns to avoid this"
 
 
 def token_html(tokens: Sequence[tuple[str, bool]]) -> str:

@@ -55,7 +55,7 @@ class TokenPreview:
                 rows = self.form.report.rows if self.form.report else 0
                 view = TokenView.model_validate(answer)
                 kept = [(token.text, token.is_trained) for token in view.tokens if not token.is_cut]
-                self.pane.show(kept, rows, view.cut, view.note)
+                self.pane.show(kept, rows, view)
         self._shown = wanted
 
     def _wanted(self) -> dict[str, Any] | None:

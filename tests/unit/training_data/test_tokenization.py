@@ -1,6 +1,7 @@
 """Tokens and labels: what is trained, what is cut, and what a damaged model folder says."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,11 @@ def test_a_template_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch, so
     monkeypatch.setattr("desktop_app.training_data.template_sandbox.TIME_LIMIT_S", 0.1)
     with pytest.raises(DataError, match=r"longer than 0\.1 s|huge value|memory"):
         ChatTemplate(source, {}).render(_chat("q", "a").turns)
+
+
+def test_an_answer_that_was_not_liked_is_not_told_as_one_to_write(tmp_path: Path) -> None:
+    tokenization = Tokenization(write_tokenizer(tmp_path))
+    for label in (True, False):
+        view = token_view(tokenization, replace(_chat("q", "a"), label=label), 100, "kto")
+        assert view.is_liked is label and view.trained
+    assert token_view(tokenization, _chat("q", "a"), 100).is_liked
