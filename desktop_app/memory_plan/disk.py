@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from desktop_app import paths
 from desktop_app.domain.bring_in_spec import BringInSpec
 from desktop_app.domain.bundle_spec import BundleSpec, OpenBundleSpec
 from desktop_app.domain.convert_spec import ConvertSpec
@@ -15,6 +16,7 @@ from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.export_spec import ExportSpec, export_bytes
 from desktop_app.domain.finetune_spec import FinetuneSpec
+from desktop_app.domain.job import KINDS_THAT_GO_ON
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
@@ -87,15 +89,17 @@ def training_disk_bytes(spec: FinetuneSpec, facts: ModelFacts) -> int:
     return sum(part.bytes for part in _training(spec, facts))
 
 
-def disk_rooms(parts: Sequence[DiskPart], job: Path, output: Path | None) -> tuple[DiskRoom, ...]:
-    """Ask the volumes that a job will write to; parts on the same volume are added up.
+def disk_rooms(spec: AnySpec, parts: Sequence[DiskPart]) -> tuple[DiskRoom, ...]:
+    """Ask the volumes that a job will write its `parts` to; those on the same volume are added up.
 
     Raises:
         StorageError: a volume cannot be asked.
     """
+    job = paths.jobs_dir()
+    output = getattr(spec, "output", None) or (paths.models_dir() if spec.kind in KINDS_THAT_GO_ON else job)
     rooms: dict[object, DiskRoom] = {}
-    for folder in dict.fromkeys((output or job, job)):
-        needed = sum(part.bytes for part in parts if (job if part.place == "job" else output or job) == folder)
+    for folder in dict.fromkeys((Path(output), job)):
+        needed = sum(part.bytes for part in parts if (job if part.place == "job" else Path(output)) == folder)
         place = _existing(folder)
         key = place.stat().st_dev
         before = rooms.get(key)

@@ -5,7 +5,6 @@ Starts no job. What the data do not tell leaves the time unknown, in words; memo
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from desktop_app import paths
 from desktop_app.domain.bundle_spec import BundleSpec, OpenBundleSpec
@@ -14,16 +13,16 @@ from desktop_app.domain.data_choice import DataChoice, TokenChoice
 from desktop_app.domain.data_report import DataReport
 from desktop_app.domain.download_spec import DownloadSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.domain.job import KINDS_THAT_GO_ON, Job, subject_of
+from desktop_app.domain.job import Job, subject_of
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.probe import Probe
 from desktop_app.domain.spec import AnySpec
 from desktop_app.errors import AppError, ModelError, ServiceError, SpecError
 from desktop_app.memory_plan import is_unknown
-from desktop_app.memory_plan.disk import DiskRoom, disk_rooms
+from desktop_app.memory_plan.disk import disk_rooms
 from desktop_app.memory_plan.duration import rows_to_train, step_count
-from desktop_app.memory_plan.job_plan import JobPlan, Known, PlanReport, job_plan
+from desktop_app.memory_plan.job_plan import Known, PlanReport, job_plan
 from desktop_app.memory_plan.starting_point import starting_point
 from desktop_app.memory_plan.work_size import adapter_base, facts_of_size
 from desktop_app.settings import read_stored
@@ -50,7 +49,7 @@ def plan_report(
     size, problem = _size(spec, inspect)
     facts = _moved(spec, size) or _facts(spec, inspect)
     plan = job_plan(spec, facts, Known(sample=sample, jobs=jobs, work_bytes=size))
-    return PlanReport.of(plan, _rooms(spec, plan), time_problem=problem)
+    return PlanReport.of(plan, disk_rooms(spec, plan.memory.disk), time_problem=problem)
 
 
 def _training_report(
@@ -71,12 +70,7 @@ def _training_report(
         known = replace(known, statistics=report.statistics, steps=steps)
         start = starting_point(spec, facts, report, sample, report.statistics)
     plan = job_plan(spec, facts, known)
-    return PlanReport.of(plan, _rooms(spec, plan), time_problem=problem, probe=probe, start_with=start)
-
-
-def _rooms(spec: AnySpec, plan: JobPlan) -> tuple[DiskRoom, ...]:
-    output = getattr(spec, "output", None) or (paths.models_dir() if spec.kind in KINDS_THAT_GO_ON else None)
-    return disk_rooms(plan.memory.disk, paths.jobs_dir(), Path(output) if output else None)
+    return PlanReport.of(plan, disk_rooms(spec, plan.memory.disk), time_problem=problem, probe=probe, start_with=start)
 
 
 def _size(spec: AnySpec, inspect: Service) -> tuple[int, str]:

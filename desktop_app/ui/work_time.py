@@ -1,23 +1,12 @@
 """How long a job will take, as its dialog says it beside the room it needs."""
 
-from collections.abc import Sequence
-
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.domain.job import Job
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.spec import AnySpec
 from desktop_app.memory_plan.duration import Duration
 from desktop_app.memory_plan.job_plan import Known, job_time
-from desktop_app.memory_plan.work_duration import work_duration
 
 from .window_state import WindowState
 from .wording import duration_text
-
-
-def work_time_text(spec: AnySpec, work_bytes: int, jobs: Sequence[Job]) -> str:
-    """Say the expected time of a job that goes through so many bytes; '' where nobody can say."""
-    found = work_duration(spec, work_bytes, jobs)
-    return "" if found is None else time_text(found)
 
 
 def time_text(time: Duration) -> str:

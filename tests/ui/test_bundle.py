@@ -46,12 +46,13 @@ async def test_a_job_is_packed_with_what_was_ticked(
 ) -> None:
     state.tab = "history"
     await state.look_at_jobs()
+    await state.look_at_machine()
     ui.page("/")(lambda: history_tab.draw(state))
     await user.open("/")
     await user.should_see(content="o_work_outline", retries=50)
     user.find(content="o_work_outline").click()
     await sees(user, "Pack shepherd for another computer")
-    await sees(user, "free there")
+    await sees(user, " free")
     choose(user, "bundle-model", False)
     choose(user, "bundle-zip", True)
     choose(user, "bundle-target", str(tmp_path / "stick" / "b"))
@@ -110,9 +111,10 @@ async def test_a_result_in_the_history_is_exported(user: User, state: WindowStat
     state.index.put(done)
     state.tab = "history"
     await state.look_at_jobs()
+    await state.look_at_machine()
     ui.page("/")(lambda: history_tab.draw(state))
     await user.open("/")
     await user.should_see(marker="export-result", retries=50)
     user.find(marker="export-result").click()
     await sees(user, "Export shepherd")
-    await sees(user, "free there")
+    await sees(user, " free")

@@ -42,7 +42,7 @@ async def test_an_adapter_is_exported_as_gguf_to_the_chosen_place(
     await user.should_see(marker="export-model", retries=50)
     user.find(marker="export-model").click()
     await sees(user, "Export adapter")
-    await sees(user, "Needs about")
+    await sees(user, "Memory")
     await sees(user, "formatted as FAT")
     choose(user, "export-form", "gguf")
     await user.should_see(marker="export-type", retries=50)
@@ -50,12 +50,12 @@ async def test_an_adapter_is_exported_as_gguf_to_the_chosen_place(
     target = next(iter(user.find(marker="export-target").elements))
     await until(lambda: target.value == str(tmp_path / "stick" / "adapter-q8_0"))
     user.find(marker="start-export").click()
-    await until(lambda: list(jobs_dir().glob("*/spec.json")))
+    await until(lambda: state.tab == "jobs")
     spec = parse_spec_text(next(jobs_dir().glob("*/spec.json")).read_bytes())
     wanted = ExportSpec(
         model=str(lamb), form="gguf", gguf_type="gguf_q8_0", output=str(tmp_path / "stick" / "adapter-q8_0")
     )
-    assert spec == wanted and state.tab == "jobs"
+    assert spec == wanted
 
 
 async def test_a_place_that_is_taken_is_told_in_the_dialog(
@@ -63,10 +63,11 @@ async def test_a_place_that_is_taken_is_told_in_the_dialog(
 ) -> None:
     (tmp_path / "stick" / "mine").mkdir(parents=True)
     (tmp_path / "stick" / "mine" / "x").write_text("")
+    await state.look_at_machine()
     await open_tab(user, state, "models")
     await user.should_see(marker="export-model", retries=50)
     user.find(marker="export-model").click()
-    await sees(user, "free there")
+    await sees(user, " free")
     choose(user, "export-target", str(tmp_path / "stick" / "mine"))
     user.find(marker="start-export").click()
     await sees(user, "exists already")

@@ -61,10 +61,9 @@ async def test_a_model_is_brought_in_from_a_picked_or_pasted_place(
     choose(user, "bring-target", str(tmp_path / "disk" / "goat"))
     choose(user, "bring-move", True)
     user.find("Bring it in").click()
-    await until(specs)
+    await until(lambda: state.tab == "jobs")
     assert specs() == [BringInSpec(model=str(goat), output=str(tmp_path / "disk" / "goat"), move=True)]
     assert state.settings.watched_folders == [str(tmp_path / "disk")]
-    assert state.tab == "jobs"
 
 
 async def test_what_is_dropped_onto_the_window_is_offered_to_be_brought_in(
@@ -102,6 +101,7 @@ async def test_a_model_is_downloaded_by_name_with_chosen_files(user: User, state
     state.settings.offline = False
     settings_dir().mkdir(parents=True)
     write_settings(settings_dir(), {"offline": False})
+    await state.look_at_machine()
     await open_tab(user, state, "models")
     await sees(user, "Chat template")
     user.find("Download").click()
@@ -117,7 +117,8 @@ async def test_a_model_is_downloaded_by_name_with_chosen_files(user: User, state
     user.find("Look").click()
     await sees(user, "Download 3.0 MB")
     await sees(user, "2 of 3 files")
-    await sees(user, f"free where {models_dir()} lies", marker="hub-plan")
+    await sees(user, f"Model, 3.0 MB: the chosen files, each written where it stays.\nFree where {models_dir()} lies.")
+    await sees(user, "Program, 95 MB: about 0.1 GB, without PyTorch")
     assert state.hub.calls[-1] == ("repo_files", {"repo": "o/goat", "revision": "v2"})
     user.find(kind=ui.checkbox, content="model.bin").click()
     await sees(user, "3 of 3 files")

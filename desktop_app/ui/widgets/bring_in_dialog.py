@@ -8,19 +8,18 @@ from desktop_app import paths
 from desktop_app.domain.bring_in_spec import BringInSpec
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.errors import AppError
-from desktop_app.hardware.disk import free_bytes
 from desktop_app.jobs.submit import submit
 from desktop_app.library.bundle import BUNDLE
 from desktop_app.ui.summary import kind_text, model_line
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
-from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .bundle_dialog import open_bundle
 from .button import button, icon_button
 from .dialog import answer_of, card_dialog
 from .hint import hint
+from .need_line import NeedLine
 from .path_picker import pick_file, pick_folder, typed_path
 
 _LOOK_TIMEOUT_S = 30.0
@@ -67,7 +66,9 @@ class _Form:
         self.target = self._path("To", "", "bring-target", "New folder", None)
         with self.source_row:
             icon_button("o_folder_open", "Choose another disk or folder", self._pick_target)
-        self.room = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]")
+        self.target.on_value_change(self._show_need)
+        with ui.element("div").classes("w-full -mt-2 pl-[60px]"):
+            self.need = NeedLine(state)
         self.move = ui.toggle({False: "Copy", True: "Move"}, value=False).mark("bring-move").classes("self-start")
         self.move.props("toggle-color=none toggle-text-color=none")
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
@@ -96,6 +97,7 @@ class _Form:
         self.facts = None
         self.start.set_enabled(False)
         self.found.set_text("")
+        self.need.clear()
         if not source:
             return
         if await run.io_bound(may_be_bundle, Path(source)):
@@ -117,19 +119,18 @@ class _Form:
         name = paths.portable_name(facts.name.rpartition("/")[2] if "snapshots" in source else stem)
         parent = Path(self.target.value).parent if self.target.value else paths.models_dir()
         self.target.value = str(parent / name)
-        await self._show_room()
         self.start.set_enabled(True)
+        await self._show_need()
 
-    async def _show_room(self) -> None:
-        try:
-            free = await run.io_bound(free_bytes, Path(self.target.value))
-        except AppError:
+    async def _show_need(self) -> None:
+        """Say what it takes to bring that in there, whenever one of both has changed."""
+        if self.facts is None:
+            self.need.clear()
             return
-        said = [f"{size_text(free or 0)} free there"]
-        if self.facts is not None:
-            spec = BringInSpec(model=self.facts.path)
-            said += filter(None, [work_time_text(spec, self.facts.size_bytes, self.state.jobs)])
-        self.room.set_text(" · ".join(said))
+        try:
+            await self.need.show(self._spec(self.facts), self.facts, self.facts.size_bytes)
+        except AppError as error:
+            self.problem.show(error)
 
     async def _pick_folder(self) -> None:
         await self._take(await pick_folder("Choose a model folder to bring in"))
@@ -146,22 +147,24 @@ class _Form:
         picked = await pick_folder("Choose where it goes", str(paths.models_dir()))
         if picked:
             self.target.value = str(Path(picked) / (Path(self.target.value or self.source.value or "model").name))
-            await self._show_room()
 
     async def _start(self) -> None:
         if self.facts is None:
             return
         self.problem.clear()
         target = typed_path(self.target.value)
-        spec = BringInSpec(model=self.facts.path, output=target or None, move=bool(self.move.value))
         try:
-            job_id = await run.io_bound(submit, spec)
+            job_id = await run.io_bound(submit, self._spec(self.facts))
         except AppError as error:
             self.problem.show(error)
             return
         if target and Path(target).parent != paths.models_dir():
             self.state.models.watch(str(Path(target).parent))  # so that what comes there is listed
         self.dialog.submit(job_id)
+
+    def _spec(self, facts: ModelFacts) -> BringInSpec:
+        target = typed_path(self.target.value)
+        return BringInSpec(model=facts.path, output=target or None, move=bool(self.move.value))
 
 
 def _line(facts: ModelFacts) -> str:

@@ -9,16 +9,16 @@ from desktop_app import paths
 from desktop_app.domain.bundle_spec import PART_TITLES, BundlePart, BundleSpec, OpenBundleSpec
 from desktop_app.domain.job import Job
 from desktop_app.errors import AppError, SpecError
-from desktop_app.hardware.disk import free_bytes, largest_file_bytes
+from desktop_app.hardware.disk import largest_file_bytes
 from desktop_app.jobs.submit import submit
-from desktop_app.memory_plan.work_size import work_bytes
+from desktop_app.memory_plan.work_size import facts_of_size, work_bytes
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
-from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
 from .dialog import card_dialog, show_job_of
+from .need_line import NeedLine
 from .path_picker import pick_file, pick_folder, typed_path
 
 BUNDLE_HINT = "Pack it for another computer"
@@ -26,6 +26,7 @@ _LOOK_TIMEOUT_S = 60.0
 _PACKED_KINDS = ("finetune", "quantize")
 _JOB_PARTS: tuple[BundlePart, ...] = ("model", "data", "result", "report", "checkpoint", "preset")
 _MODEL_PARTS: tuple[BundlePart, ...] = ("model", "tokenizer")
+_FAT = "This disk is formatted as FAT, which holds files up to 4.2 GB: take a folder."
 _UNUSUAL = ("preset", "tokenizer")
 
 
@@ -39,7 +40,7 @@ async def make_bundle(state: WindowState, model: str, job: Job | None = None) ->
     with card_dialog("Make a bundle", "w-[540px]") as dialog:
         form = _Packing(state, dialog, model, job)
     dialog.open()
-    await form.show_room()
+    await form.show_need()
     await show_job_of(dialog, state)
 
 
@@ -70,7 +71,7 @@ class _Packing:
         self.boxes: dict[BundlePart, ui.checkbox] = {}
         with ui.element("div").classes("grid w-full gap-x-4 gap-y-1").style("grid-template-columns: 1fr 1fr"):
             for part in parts:
-                box = ui.checkbox(PART_TITLES[part], value=part not in _UNUSUAL, on_change=self.show_room)
+                box = ui.checkbox(PART_TITLES[part], value=part not in _UNUSUAL, on_change=self.show_need)
                 box.props("dense size=sm")
                 self.boxes[part] = box.mark(f"bundle-{part}")
         with ui.row().classes("w-full gap-2 items-center no-wrap"):
@@ -79,38 +80,35 @@ class _Packing:
             proposed = folder / paths.portable_name(f"{self.name}-bundle")
             self.target = ui.input(value=str(proposed), placeholder="New folder").classes("grow min-w-0")
             self.target.mark("bundle-target").props("spellcheck=false").props["aria-label"] = "To"
-            self.target.on("blur", self.show_room).on("keydown.enter", self.show_room)
+            self.target.on_value_change(self.show_need)
             icon_button("o_folder_open", "Choose a folder or a stick", self._pick)
-        self.room = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]").mark("bundle-room")
+        with ui.element("div").classes("w-full -mt-2 pl-[60px]"):
+            self.need = NeedLine(state)
         self.zip = ui.toggle({False: "A folder", True: "One zip file"}, value=False).classes("self-start")
         self.zip.props("toggle-color=none toggle-text-color=none").mark("bundle-zip")
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
             button("Cancel", kind="quiet", on_click=dialog.close)
             button("Pack", kind="primary", on_click=self._start).mark("start-bundle")
 
-    async def show_room(self) -> None:
-        """Say how much goes along and how long that takes, what the disk there has, and that it takes no large file."""
-        target = Path(typed_path(self.target.value) or Path.home())
+    async def show_need(self) -> None:
+        """Say what packing takes, and that the disk there holds no large file, whenever something was changed."""
+        self.problem.clear()
+        if not self._parts():
+            self.need.clear()
+            return
+        spec = self._spec()
         try:
-            free = await run.io_bound(free_bytes, target)
-            largest = await run.io_bound(largest_file_bytes, target)
-            spec = self._spec() if self._parts() else None
-            size = await run.io_bound(work_bytes, spec) if spec else 0
+            size = await run.io_bound(work_bytes, spec)
+            is_fat = await run.io_bound(largest_file_bytes, Path(spec.output or paths.jobs_dir())) is not None
+            if spec == self._spec():  # else something else was chosen meanwhile, and is added up
+                await self.need.show(spec, facts_of_size(self.name, size), size, _FAT if is_fat else "")
         except AppError as error:
             self.problem.show(error)
-            return
-        fat = " · this disk is formatted as FAT, which holds files up to 4.2 GB: take a folder" if largest else ""
-        if self._parts() != (spec.parts if spec else ()):
-            return  # something else was chosen meanwhile, and is added up
-        time = work_time_text(spec, size, self.state.jobs) if spec else ""
-        said = [f"About {size_text(size)}", f"{size_text(free or 0)} free there", *filter(None, [time])]
-        self.room.set_text(" · ".join(said) + fat)
 
     async def _pick(self) -> None:
         picked = await pick_folder("Choose where the bundle goes", Path(str(self.target.value or "")).parent)
         if picked:
             self.target.value = str(Path(picked) / Path(str(self.target.value)).name)
-            await self.show_room()
 
     async def _start(self) -> None:
         self.problem.clear()
@@ -151,7 +149,9 @@ class _Opening:
             self.source.on("blur", self.look).on("keydown.enter", self.look)
             icon_button("o_folder_open", "Choose a folder", self._pick_folder)
             icon_button("o_description", "Choose a zip file", self._pick_file)
-        self.facts = ui.column().classes("w-full gap-1 pl-[60px]")
+        with ui.column().classes("w-full gap-1 pl-[60px]"):
+            self.facts = ui.column().classes("w-full gap-1")
+            self.need = NeedLine(state)
         with ui.row().classes("w-full gap-2 items-center no-wrap") as self.model_row:
             ui.label("Model").classes("c-2 w-[52px] shrink-0")
             self.model = ui.input(placeholder="Its folder on this computer").classes("grow min-w-0")
@@ -169,6 +169,7 @@ class _Opening:
         self.problem.clear()
         self.found = None
         self.facts.clear()
+        self.need.clear()
         self.start.set_enabled(False)
         self.model_row.set_visibility(False)
         if not source:
@@ -188,21 +189,19 @@ class _Opening:
             self.problem.show(problem)
         elif found is not None:
             self._draw(found)
+            size, spec = found["size_bytes"], OpenBundleSpec(bundle=source)
+            try:
+                await self.need.show(spec, facts_of_size(found["name"], size), size)
+            except AppError as error:
+                self.problem.show(error)
 
     def _draw(self, found: dict[str, Any]) -> None:
         names = ["checkpoints" if part == "checkpoint" else part for part in found["parts"]]
-        size, free = found["size_bytes"], found["free_bytes"]
         with self.facts:
-            about = f"{found['job'] or found['name']} · {size_text(size)} in {found['file_count']:,} files"
+            size = size_text(found["size_bytes"])
+            about = f"{found['job'] or found['name']} · {size} in {found['file_count']:,} files"
             ui.label(about).classes("font-semibold break-words").mark("bundle-facts")
             ui.label(", ".join([*names, *(["settings"] if found["job"] else [])]).capitalize()).classes("c-2")
-            if size > free:
-                _draw_line("o_error_outline", "c-bad", f"This disk has {size_text(free)} free; that is too little.")
-            else:
-                spec = OpenBundleSpec(bundle=typed_path(self.source.value))
-                time = work_time_text(spec, size, self.state.jobs)
-                said = [f"{size_text(free)} free on this disk", *filter(None, [time])]
-                _draw_line("o_check", "c-good", " · ".join(said))
             if found["sentence"]:
                 fits = found["verdict"] == "fits"
                 icon, colour = ("o_check", "c-good") if fits else ("o_warning_amber", "c-warn")
@@ -212,7 +211,7 @@ class _Opening:
             known = (path for path in self.state.models.paths if Path(path).name == found["needs_model"])
             self.model.value = next(known, "")
             self.model.props["placeholder"] = f"Folder of {found['needs_model']} on this computer"
-        self.start.set_enabled(size <= free)
+        self.start.set_enabled(found["size_bytes"] <= found["free_bytes"])
 
     async def _pick_folder(self) -> None:
         await self._take(await pick_folder("Choose the folder of a bundle"))

@@ -1,7 +1,6 @@
 """What a job will write, part by part, and what is free on the volumes it goes to. Asks the disks in a thread."""
 
 import asyncio
-from pathlib import Path
 
 from nicegui import ui
 
@@ -9,7 +8,6 @@ from desktop_app.domain.spec import AnySpec
 from desktop_app.errors import AppError
 from desktop_app.memory_plan import MemoryPlan
 from desktop_app.memory_plan.disk import DiskPart, DiskRoom, disk_rooms
-from desktop_app.paths import jobs_dir
 from desktop_app.ui.wording import size_text
 
 from .hint import hint
@@ -22,7 +20,7 @@ class DiskLine:
 
     def __init__(self) -> None:
         self._parts: tuple[DiskPart, ...] = ()
-        self._output: Path | None = None
+        self._spec: AnySpec | None = None
         self._rooms: tuple[DiskRoom, ...] = ()
         with ui.column().classes("w-full gap-1 t-small") as self._place:
             self._list = ui.row().classes("w-full gap-x-4 gap-y-1 items-baseline")
@@ -32,11 +30,10 @@ class DiskLine:
 
     def show(self, spec: AnySpec, plan: MemoryPlan) -> None:
         """Show what `spec` will write."""
-        output = getattr(spec, "output", None)
-        place = Path(output) if output else None
-        if (plan.disk, place) == (self._parts, self._output):
+        is_known = (plan.disk, _place(spec)) == (self._parts, _place(self._spec))
+        self._parts, self._spec = plan.disk, spec
+        if is_known:
             return
-        self._parts, self._output = plan.disk, place
         self._place.set_visibility(bool(plan.disk))
         self._list.clear()
         with self._list:
@@ -50,11 +47,11 @@ class DiskLine:
         ui.timer(0, self._look, once=True)
 
     async def _look(self) -> None:
-        if not self._parts:
+        if not self._parts or self._spec is None:
             return
         try:
             # NOTE: `run.io_bound` takes a cancellation for an answer, and the timer would keep the program from ending.
-            rooms = await asyncio.to_thread(disk_rooms, self._parts, jobs_dir(), self._output)
+            rooms = await asyncio.to_thread(disk_rooms, self._spec, self._parts)
         except AppError:  # said at Start, if the folder is still not there
             rooms = ()
         if rooms == self._rooms and self._volumes.default_slot.children:
@@ -68,3 +65,7 @@ class DiskLine:
                 ui.label(f"Does not fit: {said}" if is_full else said).classes("c-bad" if is_full else "c-3").mark(
                     "disk"
                 )
+
+
+def _place(spec: AnySpec | None) -> object:
+    return getattr(spec, "output", None)

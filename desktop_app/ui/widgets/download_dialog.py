@@ -13,17 +13,16 @@ from desktop_app.domain.download_spec import DownloadSpec, repo_and_revision
 from desktop_app.errors import AppError, SpecError
 from desktop_app.jobs.submit import submit
 from desktop_app.library.fetch_list import listed_files, write_fetch_list
-from desktop_app.memory_plan.disk import disk_parts, disk_rooms
 from desktop_app.memory_plan.work_duration import work_duration
 from desktop_app.memory_plan.work_size import facts_of_size
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
-from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button
 from .dialog import card_dialog, show_job_of
 from .hint import hint
+from .need_line import NeedLine
 from .path_picker import pick_folder
 
 _ASK_TIMEOUT_S = 60.0
@@ -105,7 +104,7 @@ class _Form:
         self.problem = BannerPlace()
         self.files = ui.column().classes("w-full gap-0 max-h-[300px] overflow-y-auto no-wrap")
         self.sum = ui.label("").classes("t-small c-3").mark("hub-sum")
-        self.plan = ui.label("").classes("t-small").mark("hub-plan")
+        self.need = NeedLine(state)
         with ui.expansion("Token for gated and private models").classes("w-full quiet-expansion"):
             self._draw_token()
         with ui.row().classes("w-full justify-end gap-2 pt-1"):
@@ -153,7 +152,7 @@ class _Form:
         self.found = None
         self.boxes.clear()
         self.files.clear()
-        self.plan.set_text("")
+        self.need.clear()
         self.start.set_enabled(False)
 
     def _draw_files(self, files: list[dict[str, Any]]) -> None:
@@ -176,20 +175,10 @@ class _Form:
         self.start.set_text(f"Download {size_text(size)}")
         self.start.set_enabled(bool(chosen))
         spec = DownloadSpec(repo=self.found["repo"])
-        parts = disk_parts(spec, facts_of_size(spec.repo, size))
         try:
-            (room,) = await run.io_bound(disk_rooms, parts, paths.models_dir(), None)
+            await self.need.show(spec, facts_of_size(spec.repo, size), size)
         except AppError as error:
-            self._show_plan(error.message, is_bad=True)
-            return
-        is_full = room.needed_bytes > room.free_bytes
-        time = work_time_text(spec, size, self.state.jobs)
-        said = f"{size_text(room.needed_bytes)} of {size_text(room.free_bytes)} free where {room.folder} lies"
-        self._show_plan(f"Does not fit: {said}" if is_full else f"{said} · {time}", is_bad=is_full)
-
-    def _show_plan(self, text: str, is_bad: bool) -> None:
-        self.plan.set_text(text)
-        self.plan.classes(**({"add": "c-bad", "remove": "c-3"} if is_bad else {"add": "c-3", "remove": "c-bad"}))
+            self.problem.show(error)
 
     async def _keep_token(self, token: str) -> None:
         self.problem.clear()

@@ -11,17 +11,15 @@ from desktop_app.domain.job import Job
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import METHODS, QuantizeMethod
 from desktop_app.errors import AppError, SpecError
-from desktop_app.jobs.model_specs import ExportRoom, export_room
+from desktop_app.hardware.disk import largest_file_bytes
 from desktop_app.jobs.submit import submit
-from desktop_app.memory_plan import memory_plan
-from desktop_app.memory_plan.work_size import work_bytes
+from desktop_app.memory_plan.work_size import adapter_base, work_bytes
 from desktop_app.ui.window_state import WindowState
-from desktop_app.ui.wording import size_text
-from desktop_app.ui.work_time import work_time_text
 
 from .banner import BannerPlace
 from .button import button, icon_button
 from .dialog import card_dialog, show_job_of
+from .need_line import NeedLine
 from .path_picker import pick_folder, typed_path
 
 EXPORT_HINT = "As a whole model, GGUF, or adapter, to a folder or a stick; tried before it is shown"
@@ -33,7 +31,7 @@ _SENTENCES: dict[ExportForm, str] = {
     "adapter": "The adapter alone; it needs its base model beside it.",
     "as_is": "The files as they are: what is quantized already is not changed again.",
 }
-_VERDICTS = {"fits": "c-3", "tight": "c-warn", "does_not_fit": "c-bad"}
+_FAT = "This disk is formatted as FAT, which holds files up to 4.2 GB."
 _FORMATS = {"auto": "As the original", "bf16": "BF16", "fp16": "FP16", "fp32": "FP32"}
 
 
@@ -68,10 +66,10 @@ class _Form:
             ui.label("To").classes("c-2 w-[52px] shrink-0")
             self.target = ui.input(placeholder="New folder").classes("grow min-w-0").mark("export-target")
             self.target.props("spellcheck=false").props["aria-label"] = "To"
-            self.target.on("blur", self._show_room).on("keydown.enter", self._show_room)
+            self.target.on_value_change(self._show_need)
             icon_button("o_folder_open", "Choose a folder or a stick", self._pick)
-        self.room = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]").mark("export-room")
-        self.memory = ui.label("").classes("t-small c-3 -mt-2 pl-[60px]").mark("export-memory")
+        with ui.element("div").classes("w-full -mt-2 pl-[60px]"):
+            self.need = NeedLine(state)
         with ui.expansion("More").classes("w-full quiet-expansion"):
             self._draw_more()
         ui.label(
@@ -97,7 +95,7 @@ class _Form:
     def _draw_more(self) -> None:
         with ui.row().classes("w-full gap-2 items-center no-wrap py-1"):
             ui.label("Size of one weight file").classes("c-2 grow")
-            self.shard = ui.number(value=4000, min=1, max=1_000_000, suffix="MB", on_change=self._show_room)
+            self.shard = ui.number(value=4000, min=1, max=1_000_000, suffix="MB", on_change=self._show_need)
             self.shard.classes("w-[120px]").props["aria-label"] = "Size of one weight file"
         ui.label("System prompt for Ollama").classes("c-2")
         self.system = ui.textarea().props("outlined dense autogrow").classes("w-full").mark("export-system")
@@ -138,7 +136,7 @@ class _Form:
                 self.about = ui.label(METHODS["gguf_q4_k_m"].sentence).classes("t-small c-3 min-w-0")
             with ui.row().classes("w-full gap-2 items-center no-wrap") as self.format_row:
                 ui.label("Format").classes("c-2 w-[52px] shrink-0")
-                self.format = ui.toggle(_FORMATS, value="auto", on_change=self._show_room).mark("export-format")
+                self.format = ui.toggle(_FORMATS, value="auto", on_change=self._show_need).mark("export-format")
                 self.format.props('toggle-color=none toggle-text-color=none aria-label="Number format"')
         self._show_rows()
 
@@ -164,34 +162,26 @@ class _Form:
         folder = Path(chosen).parent if chosen else Path(self.state.settings.output_folder or Path.home())
         wanted = folder / paths.portable_name(f"{self.name}-{ending}")
         self.target.value = str(await run.io_bound(paths.free_name, wanted))
-        await self._show_room()
+        await self._show_need()
 
-    async def _show_room(self) -> None:
-        if self.facts is None:
+    async def _show_need(self) -> None:
+        """Say what the export takes; its check loads the original, of an adapter that is merged the base."""
+        if self.facts is None or not self.target.value:
             return
         self.problem.clear()
         try:
-            spec = self._spec()
-            room = await run.io_bound(export_room, spec, self.facts, Path(typed_path(self.target.value)))
-            size = await run.io_bound(work_bytes, spec, self.facts)
+            spec, facts = self._spec(), self.facts
+            base = adapter_base(spec, facts)
+            if base and base not in self.state.models.facts:
+                await self.state.models.read(base)
+            size = await run.io_bound(work_bytes, spec, facts)
+            is_fat = await run.io_bound(largest_file_bytes, Path(typed_path(self.target.value))) is not None
+            if facts is self.facts and spec == self._spec():  # else something else was chosen meanwhile
+                await self.need.show(
+                    spec, self.state.models.facts[base] if base else facts, size, _FAT if is_fat else ""
+                )
         except AppError as error:
             self.problem.show(error)
-            return
-        self.room.set_text(_room_text(room, work_time_text(spec, size, self.state.jobs)))
-        await self._show_memory(spec, self.facts)
-
-    async def _show_memory(self, spec: ExportSpec, facts: ModelFacts) -> None:
-        """Say what the check needs, which loads the original: of an adapter, its base."""
-        known = self.state.models
-        if facts.kind == "adapter" and Path(facts.base_model).is_absolute() and facts.base_model not in known.facts:
-            await known.read(facts.base_model)
-        loaded = known.facts.get(facts.base_model) if facts.kind == "adapter" else facts
-        if loaded is None or not self.state.machine:
-            self.memory.set_text("")
-            return
-        plan = memory_plan(spec, loaded, self.state.machine[-1])
-        self.memory.set_text(plan.sentence)
-        self.memory.classes(remove="c-3 c-warn c-bad", add=_VERDICTS.get(plan.verdict, "c-warn"))
 
     def _spec(self) -> ExportSpec:
         target = typed_path(self.target.value)
@@ -219,10 +209,3 @@ class _Form:
             self.dialog.submit(await run.io_bound(submit, self._spec()))
         except AppError as error:
             self.problem.show(error)
-
-
-def _room_text(room: ExportRoom, time: str) -> str:
-    said = [f"About {size_text(room.size_bytes)}", f"{size_text(room.free_bytes)} free there", *filter(None, [time])]
-    if room.is_fat:
-        said.append("this disk is formatted as FAT, which holds files up to 4.2 GB")
-    return " · ".join(said)

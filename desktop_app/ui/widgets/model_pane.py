@@ -26,11 +26,11 @@ from desktop_app.ui.model_filter import dependents, sources
 from desktop_app.ui.summary import count_text, kind_text, number_type_text
 from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import size_text
-from desktop_app.ui.work_time import work_time_text
 
 from .button import button, icon_button
 from .hint import hint
 from .model_words import draw_words
+from .need_line import NeedLine
 
 _MOST_DEPENDENTS = 8
 _KINDS = {
@@ -75,8 +75,11 @@ class ModelPane:
                     self._draw_lineage(facts, made_by, used_by)
                     self._draw_words(facts)
                     ui.label(facts.path).classes("t-mono c-2 break-all")
-                with ui.row().classes("w-full gap-2 p-3 px-4 rule-t shrink-0 no-wrap"):
-                    self._draw_actions(facts, made_by)
+                with ui.column().classes("w-full gap-2 p-3 px-4 rule-t shrink-0"):
+                    if facts.pickle:
+                        self._draw_need(facts)
+                    with ui.row().classes("w-full gap-2 no-wrap"):
+                        self._draw_actions(facts, made_by)
 
     def _draw_facts(self, facts: ModelFacts, made_by: str) -> None:
         with ui.row().classes("w-full items-center no-wrap"):
@@ -139,11 +142,22 @@ class ModelPane:
 
         draw_words(notes.of(facts.path), notes.all_tags, save)
 
+    def _draw_need(self, facts: ModelFacts) -> None:
+        """Say what a conversion takes, which starts without a dialog."""
+        need = NeedLine(self.state)
+
+        async def show() -> None:
+            try:
+                await need.show(ConvertSpec(model=facts.path), facts, facts.size_bytes)
+            except AppError as error:
+                self._told(error)
+
+        ui.timer(0, show, once=True)
+
     def _draw_actions(self, facts: ModelFacts, made_by: str) -> None:
         if facts.pickle:
             action = button("Convert to safetensors", kind="primary", on_click=lambda: self._do(convert, facts))
-            time = work_time_text(ConvertSpec(model=facts.path), facts.size_bytes, self.state.jobs)
-            hint(action, f"A copy beside it; the original stays. {time.capitalize()}".rstrip())
+            hint(action, "A copy in safetensors; the original stays.")
         else:
             tune = button("Fine-tune", kind="primary", on_click=lambda: self._open(facts, "finetune"))
             quantize = button("Quantize", on_click=lambda: self._open(facts, "quantize"))
