@@ -42,6 +42,7 @@ Verdict = Literal["fits", "tight", "does_not_fit", "unknown"]
 MARGIN = 0.15
 
 _CPU_LIBRARIES_BYTES = 560_000_000
+_TORCH_BYTES = 250_000_000
 _COPYING_KINDS = ("bring_in", "download", "bundle", "open_bundle")
 _GPU_CONTEXT_BYTES = 600_000_000
 _GPU_PROGRAM_BYTES = 2_500_000_000
@@ -167,6 +168,8 @@ def _program(spec: AnySpec, is_gpu: bool) -> Term:
         return Term(name="CUDA context", bytes=_GPU_CONTEXT_BYTES, formula="about 0.6 GB", source=UNCHECKED)
     if spec.kind in _COPYING_KINDS:
         return Term(name="Program", bytes=100_000_000, formula="about 0.1 GB, without PyTorch", source="Measured.")
+    if spec.kind == "convert":
+        return Term(name="Program", bytes=_TORCH_BYTES, formula="about 0.25 GB", source="Measured: PyTorch alone.")
     return Term(
         name="Program", bytes=_CPU_LIBRARIES_BYTES, formula="about 0.56 GB", source="Measured: torch, trl, peft."
     )

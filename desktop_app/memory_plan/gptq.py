@@ -18,7 +18,7 @@ from desktop_app.domain.quantized_size import (
     quantized_bytes,
 )
 
-from .duration import Duration, device_operations
+from .duration import Duration, device_operations, words_of
 from .terms import Term
 
 # The sums, a copy with damping, its factor, the inverse and the inverse's factor, 4 bytes each.
@@ -92,7 +92,7 @@ def gptq_duration(
         most_s=seconds * _SPREAD,
         source="guess",
         work_bytes=work_bytes or None,
-        formula=f"{_LIBRARIES_S} s + {words}",
+        formula=f"{_LIBRARIES_S} s + {words}: {words_of('guess', is_training=False)}",
     )
 
 

@@ -15,7 +15,14 @@ from .weights import Weights
 
 _STREAMING_BYTES = 100_000_000
 _COPYING_BYTES = 50_000_000
+_STREAMED = "Measured with models of 0.25 to 2 GB."
+_COPIED = "Measured with 40 MB: less than that."
+_CONVERTED = "Measured with 42 and 158 MB, pages of the mapped file among it."
 _ONNX_BYTES_PER_WEIGHT = 17
+# Tables of (tokens, words) that are held at once: logits, their logarithms and what is kept of them; to compare two
+# models also the original's, their difference, and its share in the divergence.
+_ALONE, _COMPARED = 3, 6
+_COUNTED = "Counted in the code, checked against the worker's peak on the processor (docs/log.md)."
 _ONNX_SOURCE = "Measured with 126 and 235 million parameters; larger ones extrapolated."
 
 
@@ -27,13 +34,15 @@ def other_terms(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Term
         case EvaluateSpec():
             return _evaluate(spec, weights)
         case ExportSpec():
-            pieces = Term(name="Conversion", bytes=_STREAMING_BYTES, formula="a few rows at a time, about 0.1 GB")
+            words = "a few rows at a time, about 0.1 GB"
+            pieces = Term(name="Conversion", bytes=_STREAMING_BYTES, formula=words, source=_STREAMED)
             return [*weights.plain(), pieces]  # the original is loaded to compare with
         case ConvertSpec():
             formula = f"its weight file, {facts.size_bytes:,} bytes; less where there are several"
-            return [Term(name="Weights", bytes=facts.size_bytes, formula=formula, source=UNCHECKED)]
+            return [Term(name="Weights", bytes=facts.size_bytes, formula=formula, source=_CONVERTED)]
         case _:
-            return [Term(name="Copying", bytes=_COPYING_BYTES, formula="a piece at a time, about 0.05 GB")]
+            words = "a piece at a time, about 0.05 GB"
+            return [Term(name="Copying", bytes=_COPYING_BYTES, formula=words, source=_COPIED)]
 
 
 def terms_in_ram(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Term]:
@@ -77,7 +86,7 @@ def _streamed(spec: QuantizeSpec, weights: Weights, copies: int) -> list[Term]:
             name="Conversion",
             bytes=_STREAMING_BYTES * copies,
             formula="a few rows at a time, about 0.1 GB for each copy",
-            source="Measured with models of 0.25 to 2 GB.",
+            source=_STREAMED,
         )
     ]
     if spec.importance_matrix:
@@ -98,13 +107,14 @@ def _evaluate(spec: EvaluateSpec, weights: Weights) -> list[Term]:
     shape, width = weights.shape, weights.width
     tokens = spec.max_length + spec.max_new_tokens
     cache = 2 * shape.layers * shape.kv_heads * shape.head_dim
+    held = _COMPARED if spec.variants else _ALONE
     return [
         *weights.plain(),
         Term(
             name="Logits",
-            bytes=3 * spec.max_length * shape.vocab_size * 4,
-            formula=f"3 × {spec.max_length:,} tokens × {shape.vocab_size:,} words × 4 bytes",
-            source=UNCHECKED,
+            bytes=held * spec.max_length * shape.vocab_size * 4,
+            formula=f"{held} × {spec.max_length:,} tokens × {shape.vocab_size:,} words × 4 bytes",
+            source=UNCHECKED if weights.is_gpu else _COUNTED,
         ),
         Term(
             name="Cache",
