@@ -170,16 +170,16 @@ class _Form:
             return
         self.problem.clear()
         try:
-            spec, facts = self._spec(), self.facts
-            base = adapter_base(spec, facts)
-            if base and base not in self.state.models.facts:
-                await self.state.models.read(base)
-            size = await run.io_bound(work_bytes, spec, facts)
+            spec, chosen = self._spec(), self.facts
+            facts, base = chosen, adapter_base(spec, chosen)
+            if base:
+                read = self.state.reader.call
+                answer = await run.io_bound(read, "listed_facts", _LOOK_TIMEOUT_S, path=base)
+                facts = ModelFacts.model_validate(answer)
+            size = await run.io_bound(work_bytes, spec, chosen)
             is_fat = await run.io_bound(largest_file_bytes, Path(typed_path(self.target.value))) is not None
-            if facts is self.facts and spec == self._spec():  # else something else was chosen meanwhile
-                await self.need.show(
-                    spec, self.state.models.facts[base] if base else facts, size, _FAT if is_fat else ""
-                )
+            if chosen is self.facts and spec == self._spec():  # else something else was chosen meanwhile
+                await self.need.show(spec, facts, size, _FAT if is_fat else "")
         except AppError as error:
             self.problem.show(error)
 
