@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from desktop_app.domain.bring_in_spec import BringInSpec
@@ -75,15 +76,12 @@ def _ended(job: JobFolder, reporter: Reporter) -> int:
         reporter.emit(Cancelled)
         return 130
     except AppError as problem:
-        if problem.__cause__ is None:
-            print(problem, file=sys.stderr)  # noqa: T201  (this is the job's console log)
-        else:
-            traceback.print_exc()  # what a library said first
+        _log(problem)
         kind = error_kind(DiskFull("") if is_disk_full(problem) else problem)
         reporter.emit(Failed, error=kind, message=problem.message, hint=problem.hint)
         return 2
     except Exception as error:  # noqa: BLE001  the edge: a bug must end in an event and a traceback, not in silence
-        traceback.print_exc()
+        _log(error)
         reporter.emit(
             Failed,
             error="bug",
@@ -92,6 +90,15 @@ def _ended(job: JobFolder, reporter: Reporter) -> int:
         )
         return 1
     return 0
+
+
+def _log(error: Exception) -> None:
+    """Say in the job's console log what a library said first; where the disk is full only the event has a place."""
+    with suppress(OSError):
+        if isinstance(error, AppError) and error.__cause__ is None:
+            print(error, file=sys.stderr)  # noqa: T201
+        else:
+            traceback.print_exception(error)
 
 
 def _work(spec: JobSpec, job: JobFolder, reporter: Reporter) -> Finished:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from desktop_app.domain.event import Failed
 from desktop_app.job_folder import JobFolder
 from desktop_app.process import helper_environment
 from desktop_app.workers.run import run_worker
@@ -200,3 +201,13 @@ def test_a_disk_that_fills_up_ends_in_words_and_keeps_the_last_checkpoint(small_
 
     assert manifest_problems(job.checkpoints_dir / "step-2") == []
     assert not (job.path / "result").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_job_says_its_end_where_the_console_log_finds_no_room(tmp_path: Path) -> None:
+    job = new_job(tmp_path, **training(model=str(tmp_path / "nothing")))
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, str(ROOT / "main.py"), "--worker", str(job.path)]
+        subprocess.call(command, stdout=full, stderr=full, env=helper_environment())
+    last = job.read_events().events[-1]
+    assert isinstance(last, Failed) and "nothing" in last.message
