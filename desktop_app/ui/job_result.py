@@ -1,12 +1,13 @@
 """What came out of a job: where it lies, what was measured, what was verified."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nicegui import app, run, ui
 
 from desktop_app.domain.event import Succeeded
 from desktop_app.domain.figure_words import label
 from desktop_app.domain.job import Job, models_of
+from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.run_record import RunRecord
 from desktop_app.errors import AppError
 from desktop_app.hardware.opener import reveal
@@ -82,14 +83,40 @@ def draw_place(
 
 
 def draw_checks(end: Succeeded) -> None:
-    """List what was verified before the result was shown, each with its finding."""
+    """List what was verified before the result was shown, each with its finding; of several formats, format by format.
+
+    NOTE: `workers/quantize.py` names those 'nf4: size'.
+    """
     if end.stopped_early:
         ui.label("Stopped early by you; it holds what was learned until then.").classes("c-2")
+    formats: dict[str, dict[str, str]] = {}
     for name, finding in end.checks.items():
+        method, parted, rest = name.partition(": ")
+        how = METHODS.get(method) if parted else None  # type: ignore[call-overload]  # any name may be asked for
+        formats.setdefault(how.title if how else "", {})[rest if how else name] = finding
+    for title, findings in formats.items():
+        if not title:
+            _draw_findings(findings)
+            continue
+        with ui.expansion().classes("w-full quiet-expansion").mark("checked-format") as opened:
+            with opened.add_slot("header"), ui.row().classes("items-baseline gap-2 no-wrap w-full"):
+                _draw_tick()
+                ui.label(title).classes("whitespace-nowrap font-medium")
+                ui.label(f"{len(findings)} {'check' if len(findings) == 1 else 'checks'} passed").classes("c-3")
+            with ui.column().classes("w-full gap-1 pl-[22px] pb-2"):
+                _draw_findings(findings)
+
+
+def _draw_findings(findings: Mapping[str, str]) -> None:
+    for name, finding in findings.items():
         with ui.row().classes("items-baseline gap-2 no-wrap w-full"):
-            ui.icon("o_check").classes("c-good text-[14px] self-start mt-[3px]").props('role=img aria-label="verified"')
+            _draw_tick()
             ui.label(label(name)).classes("whitespace-nowrap")
             ui.label(finding).classes("c-3 min-w-0 break-words")
+
+
+def _draw_tick() -> None:
+    ui.icon("o_check").classes("c-good text-[14px] self-start mt-[3px]").props('role=img aria-label="verified"')
 
 
 def draw_facts(facts: list[Fact]) -> None:

@@ -6,7 +6,9 @@ import pytest
 from nicegui import ui
 from nicegui.testing import User
 
+from desktop_app.domain.event import Succeeded
 from desktop_app.errors import ModelError
+from desktop_app.ui.job_result import draw_checks
 from desktop_app.ui.widgets.banner import BannerPlace
 from desktop_app.ui.widgets.choice import Choice
 from desktop_app.ui.widgets.folder_browser import browse, list_folder, nearest_folder
@@ -124,3 +126,20 @@ async def test_a_choice_is_drawn_anew_only_where_something_changed(user: User, m
     assert not drawn, "an open list would be drawn under the pointer"
     choice.show({"/m": "m"}, "/m", "")
     assert drawn and "display-value" not in choice.select.props
+
+
+async def test_the_checks_of_several_formats_stand_format_by_format(user: User) -> None:
+    checks = {"nf4: size": "a third", "nf4: reload": "loads completely", "gguf_q4_k_m: size": "a quarter"}
+
+    @ui.page("/")
+    def page() -> None:
+        draw_checks(Succeeded(seq=1, time=0, result="/r", checks={**checks, "files": "3 files"}))
+
+    await user.open("/")
+    headers = user.find(marker="checked-format").elements
+    words = [[label.text for label in header.descendants() if isinstance(label, ui.label)] for header in headers]
+    assert sorted(map(sorted, words)) == [
+        ["1 check passed", "GGUF Q4_K_M", "Size", "a quarter"],
+        ["2 checks passed", "NF4", "Reload", "Size", "a third", "loads completely"],
+    ]
+    await user.should_see("3 files")
