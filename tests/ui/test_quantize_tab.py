@@ -17,7 +17,7 @@ from desktop_app.paths import jobs_dir
 from desktop_app.ui.window_state import WindowState
 from tests.fakes.model_files import write_adapter, write_llama
 from tests.ui.patience import until
-from tests.ui.tab_bench import FAKE_WORKER, choose, make_model, open_tab, sees
+from tests.ui.tab_bench import FAKE_WORKER, choose, make_model, open_tab, pick, sees
 
 
 async def test_start_submits_a_job_with_the_chosen_settings(
@@ -136,12 +136,17 @@ async def test_gptq_has_its_settings_a_text_and_a_time_before_the_start(
     choose(user, "method", "gptq")
     await sees(user, "a guess")
     await sees(user, "In GPTQ")
-    for marker, value in (("bits", 3), ("group_size", 32), ("calibration_data", "/texts/mine.txt")):
+    for marker, value in (("bits", 3), ("group_size", 32)):
         choose(user, marker, value)
+    text = tmp_path / "mine.txt"
+    text.write_text("What it will read.", encoding="utf-8")
+    user.find(marker="pick-text").click()
+    await pick(user, str(text))
+    await until(lambda: bool(state.quantize_form.values["calibration_data"]))
     next(iter(user.find(marker="act_order").elements)).value = True
     spec = state.quantize_form.to_spec()
     assert (spec.method, spec.bits, spec.group_size, spec.act_order) == ("gptq", 3, 32, True)
-    assert spec.calibration_data == "/texts/mine.txt"
+    assert spec.calibration_data == str(text)
     await until(lambda: "In GPTQ" not in state.quantize_form.kept_sentence())
     missing = "" if extras.GPTQ.is_here else "GPTQ needs gptqmodel, which is not installed; install it by python3 build"
     assert state.quantize_form.missing().startswith(missing)

@@ -15,15 +15,16 @@ from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError
 from desktop_app.memory_plan.job_plan import Known
 from desktop_app.ui.forms.quantize_form import method_refusals, quantize_refusal
+from desktop_app.ui.known_data import DATA_SUFFIXES
 from desktop_app.ui.start_job import start_job, when_it_starts
 from desktop_app.ui.summary import model_line
 from desktop_app.ui.widgets.banner import BannerPlace
-from desktop_app.ui.widgets.button import button
+from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.choice import Choice
 from desktop_app.ui.widgets.figure import Figure, figure_row
 from desktop_app.ui.widgets.form_controls import FormControls
 from desktop_app.ui.widgets.page import TitleBar
-from desktop_app.ui.widgets.path_picker import pick_folder
+from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
 from desktop_app.ui.widgets.save_spec import save_form
 from desktop_app.ui.widgets.start_bar import StartBar
@@ -91,8 +92,9 @@ class _QuantizeTab:
                     self.controls.switch("double_quantization")
                 with ui.row() as self.weighing:
                     self.controls.switch("importance_matrix")
-                with ui.row().classes("w-full no-wrap") as self.text:
+                with ui.row().classes("w-full items-end gap-2 no-wrap") as self.text:
                     self.text_field = self.controls.typed("calibration_data")
+                    icon_button("o_folder_open", "Choose a text", self._pick_text).mark("pick-text")
                 self.controls.switch("measure_result")
             ui.label("with").classes("t-lead c-2 text-right pt-[25px]")
             with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-start"):
@@ -212,6 +214,12 @@ class _QuantizeTab:
 
     async def _save_spec(self) -> None:
         await save_form(self.form, self.banner, self.state.settings.output_folder)
+
+    async def _pick_text(self) -> None:
+        now = str(self.form.values["calibration_data"] or "") or self.state.data
+        picked = await pick_file("Choose a text", DATA_SUFFIXES, now)
+        if picked:
+            self.text_field.value = picked
 
     async def _pick_model(self) -> None:
         start = str(Path(self.state.model).parent) if self.state.model else ""
