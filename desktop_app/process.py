@@ -16,12 +16,11 @@ import psutil
 from .job_folder import ProcessIdentity
 from .paths import make_private_dir, program_root
 
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 # Set for every helper before anything is imported: no packet leaves, no compiler is needed at run time,
 # freed memory goes back to the system (glibc keeps blocks below the threshold; measured 569 -> 163 MB).
 _HELPER_ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
+    **dict.fromkeys(_OFFLINE, "1"),
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
     "WANDB_MODE": "disabled",
@@ -30,11 +29,11 @@ _HELPER_ENVIRONMENT = {
     "TORCHDYNAMO_DISABLE": "1",
     "GPTQMODEL_DISABLE_PACK_EXT": "1",
     "GPTQMODEL_OFFLINE": "1",
+    "GPTQMODEL_CPU_WORKERS": "2",
     "MALLOC_MMAP_THRESHOLD_": "1048576",
     "PYTHONUNBUFFERED": "1",
     "PYTHONIOENCODING": "utf-8",
 }
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 # NOTE: installer.spec gives the second executable of the package this name.
 CONSOLE_PROGRAM = "whetstone-cli"
 # CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW; where the starter's job object allows it, out of that

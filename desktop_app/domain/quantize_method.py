@@ -143,6 +143,15 @@ METHODS: Mapping[QuantizeMethod, Method] = {
         extra="gptq",
         streams=False,
     ),
+    "awq": Method(
+        title="AWQ",
+        sentence="4 bits; inputs that a text activates most are scaled up first: slow, for vLLM and other servers.",
+        family="awq",
+        bits=4,
+        packages=("gptqmodel",),
+        extra="gptq",
+        streams=False,
+    ),
     "onnx_int8": Method(
         title="ONNX int8",
         sentence="8 bits, activations too, in a graph for onnxruntime; made in memory, writes long texts slowly.",
@@ -155,11 +164,6 @@ METHODS: Mapping[QuantizeMethod, Method] = {
     **_GGUF,
 }
 
-# What people ask for and this program cannot make: (title, reason).
-NOT_OFFERED: Mapping[QuantizeMethod, tuple[str, str]] = {
-    "awq": ("AWQ", "needs an NVIDIA GPU and gptqmodel, which is no part of this program"),
-}
-
 
 def is_four_bit_block(method: str) -> bool:
     """Whether block size, compute format and double quantization concern this method."""
@@ -168,7 +172,7 @@ def is_four_bit_block(method: str) -> bool:
 
 def reads_text(method: str) -> bool:
     """Whether a copy is made with a text that the model reads, ours if none is named."""
-    return method == "gptq"
+    return method in ("gptq", "awq")
 
 
 def weighs_errors(method: str) -> bool:

@@ -5,10 +5,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from .finetune_spec import Device
-from .quantize_method import METHODS, NOT_OFFERED, QuantizeMethod, is_four_bit_block
+from .quantize_method import METHODS, QuantizeMethod, is_four_bit_block
 from .value import Value
 
 BlockSize = Literal[32, 64, 128, 256, 512, 1024, 2048, 4096]
+AWQ_GROUPS = (32, 64, 128)
 GroupSize = Literal[-1, 32, 64, 128, 256, 512, 1024]
 
 
@@ -37,7 +38,8 @@ class QuantizeSpec(Value):
     )
     bits: Literal[3, 4, 8] = Field(4, description="GPTQ: how many bits a weight takes.")
     group_size: GroupSize = Field(
-        128, description="GPTQ: how many weights of a row share a scale; -1 is the whole row. Smaller is closer."
+        128,
+        description="GPTQ, AWQ: how many weights of a row share a scale; -1 is the whole row. Smaller is closer.",
     )
     act_order: bool = Field(
         False,
@@ -74,14 +76,14 @@ class QuantizeSpec(Value):
 
     @model_validator(mode="after")
     def _checked(self) -> "QuantizeSpec":
-        for method in self.methods:
-            if method not in METHODS:
-                reason = NOT_OFFERED[method][1]
-                raise ValueError(f"{method} cannot be made: {reason}; known methods are {', '.join(METHODS)}")
         if len(set(self.methods)) < len(self.methods):
             raise ValueError("further_methods names a method twice")
         if "gptq" in self.methods and (self.keep_first_layers or self.keep_last_layers):
             raise ValueError("gptq treats all layers alike: keep_first_layers and keep_last_layers must be 0")
+        if "awq" in self.methods and (self.keep_first_layers or self.keep_last_layers or self.skip_modules):
+            raise ValueError("awq takes all layers but the output layer: none else can be kept")
+        if "awq" in self.methods and self.group_size not in AWQ_GROUPS:
+            raise ValueError(f"awq has groups of {', '.join(map(str, AWQ_GROUPS))}, not {self.group_size}")
         return self
 
     @property
@@ -94,6 +96,8 @@ def bits_per_weight(spec: QuantizeSpec, method: QuantizeMethod) -> float:
     """Return the bits of a quantized weight with the scales that the spec asks for."""
     if method == "gptq":
         return spec.bits + (0 if spec.group_size == -1 else (16 + spec.bits) / spec.group_size)
+    if method == "awq":
+        return 4 + (16 + 4) / max(1, spec.group_size)
     if not is_four_bit_block(method):
         return METHODS[method].bits
     scale = 8 + 32 / 256 if spec.double_quantization else 32

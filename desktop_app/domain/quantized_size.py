@@ -6,10 +6,10 @@ from .model_facts import Matrix, ModelFacts, ModelShape
 from .quantize_method import METHODS, QuantizeMethod, is_four_bit_block
 from .quantize_spec import QuantizeSpec, bits_per_weight
 
-# How long the rows are that a model reads of a calibration text; how many of them GPTQ reads at most, and layers that
-# it quantizes together, as they read the same.
+# How long the rows are that a model reads of a calibration text; how many of them GPTQ and AWQ read at most, and layers
+# that GPTQ quantizes together, as they read the same.
 CALIBRATION_TOKENS = 512
-GPTQ_ROWS = 64
+TEXT_ROWS = 64
 GPTQ_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
@@ -23,6 +23,8 @@ def quantized_bytes(spec: QuantizeSpec, method: QuantizeMethod, facts: ModelFact
         packed = int(linear * fitting_share(facts.shape, spec.block_size))
     elif method == "gptq":
         packed = int(linear * gptq_share(facts.shape, spec.group_size))
+    elif method == "awq":
+        packed = int(linear * _share(facts.shape, lambda out, into: fits_awq(out, into, spec.group_size)))
     plain = linear - packed
     embedding_bits = 16.0 if spec.keep_embeddings else how.embedding_bits
     return int((packed * bits_per_weight(spec, method) + plain * 16 + beside * embedding_bits) / 8)
@@ -72,6 +74,11 @@ def fitting_share(shape: ModelShape, block_size: int = 64) -> float:
 def fits_gptq(out_features: int, in_features: int, group_size: int) -> bool:
     """Whether GPTQ's packing takes a layer: whole words of 32 bits both ways, and whole groups."""
     return in_features % max(32, group_size) == 0 and out_features % 32 == 0
+
+
+def fits_awq(out_features: int, in_features: int, group_size: int) -> bool:
+    """Whether AWQ's library takes a layer: whole groups, and outputs in the batches that it clips together."""
+    return in_features % max(1, group_size) == 0 and out_features % 64 == 0
 
 
 def gptq_share(shape: ModelShape, group_size: int) -> float:

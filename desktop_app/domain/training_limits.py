@@ -25,7 +25,7 @@ def method_refusal(method: FinetuneMethod, facts: ModelFacts | None) -> str:
     """Say why a model cannot be trained by a method, '' if it can."""
     if facts is not None and facts.quantization and method in ("full", "pissa"):
         return f"the model is quantized ({facts.quantization}); this needs the original weights."
-    if facts is not None and facts.quantization.startswith("GPTQ"):
+    if facts is not None and facts.quantization.startswith(("GPTQ", "AWQ")):
         return f"the model is quantized ({facts.quantization}), with which training was not tried here."
     return ""
 

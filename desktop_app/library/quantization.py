@@ -76,7 +76,7 @@ def loading_refusal(config: Mapping[str, Any]) -> tuple[str, str]:
     """
     method = quantization_method(config)
     name = quantization_name(config)
-    if method == "gptq":
+    if method in ("gptq", "awq"):
         missing = missing_extra("gptq")
         if not missing:
             return "", ""

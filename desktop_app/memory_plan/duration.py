@@ -9,7 +9,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -210,6 +210,20 @@ def _rate(
     if others:
         return median(others) / operations, "similar", _SPREAD["similar"]
     return device_operations(sample, spec.threads, on_gpu) / operations, "guess", _SPREAD["guess"]
+
+
+def together(parts: Sequence[Duration | None]) -> Duration | None:
+    """Add guesses of what is done one after the other; None where nobody can say one of them."""
+    known = [each for each in parts if each is not None]
+    if not known or len(known) < len(parts):
+        return None
+    return replace(
+        known[0],
+        seconds=sum(each.seconds for each in known),
+        least_s=sum(each.least_s for each in known),
+        most_s=sum(each.most_s for each in known),
+        formula="; then ".join(each.formula for each in known),
+    )
 
 
 def device_operations(sample: MachineSample, threads: int | None, on_gpu: bool) -> float:

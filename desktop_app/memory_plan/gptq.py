@@ -11,8 +11,8 @@ from desktop_app.domain.model_facts import Matrix, ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import (
     CALIBRATION_TOKENS,
-    GPTQ_ROWS,
     GPTQ_TOGETHER,
+    TEXT_ROWS,
     fits_gptq,
     linear_layers,
     quantized_bytes,
@@ -35,7 +35,7 @@ def gptq_terms(spec: QuantizeSpec, facts: ModelFacts, is_gpu: bool) -> list[Term
     """Return what GPTQ needs where it computes: on a GPU a block at a time, otherwise with the model's weights."""
     shape = facts.shape
     widest = max((each.into for each in _taken(spec, facts)), default=0)
-    tokens = _tokens(spec)
+    tokens = text_tokens(spec)
     layer = sum(each.weights for each in linear_layers(shape)) // max(1, shape.layers)
     together = max(map(len, GPTQ_TOGETHER))
     return [
@@ -74,7 +74,7 @@ def gptq_duration(
     matrices = tuple(_taken(spec, facts))
     if not matrices:
         return None
-    tokens = _tokens(spec)
+    tokens = text_tokens(spec)
     weights = sum(each.weights for each in matrices)
     # Two operations for each weight and token; each group's pass and the one after them, twice for the original.
     operations = 2.0 * weights * tokens * (_groups(matrices) + 2)
@@ -96,9 +96,9 @@ def gptq_duration(
     )
 
 
-def _tokens(spec: QuantizeSpec) -> int:
+def text_tokens(spec: QuantizeSpec) -> int:
     """As many as are read at most of a text of the user's; ours has about three thousand."""
-    return GPTQ_ROWS * CALIBRATION_TOKENS if spec.calibration_data else _OUR_TOKENS
+    return TEXT_ROWS * CALIBRATION_TOKENS if spec.calibration_data else _OUR_TOKENS
 
 
 def _taken(spec: QuantizeSpec, facts: ModelFacts) -> Iterator[Matrix]:

@@ -14,9 +14,10 @@ from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import AnySpec
 
 from . import MemoryPlan, is_on_gpu, is_unknown, memory_plan
+from .awq import awq_duration
 from .counted_before import row_tokens_before, steps_before
 from .disk import DiskRoom
-from .duration import Duration, duration
+from .duration import Duration, duration, together
 from .experience import correction
 from .fitting import Fitting, fitted
 from .gptq import gptq_duration
@@ -94,9 +95,11 @@ def job_time(spec: AnySpec, facts: ModelFacts, known: Known) -> Duration | None:
         return duration(spec, facts, known.sample, _tokens(spec, known), known.jobs, known.probe)
     is_gpu = is_on_gpu(spec, known.sample)
     time = work_duration(spec, known.work_bytes, known.jobs, is_gpu)
-    if isinstance(spec, QuantizeSpec) and "gptq" in spec.methods and (time is None or time.source != "history"):
+    if isinstance(spec, QuantizeSpec) and (time is None or time.source != "history"):
         # Widths and the text decide, bytes alone do not.
-        return gptq_duration(spec, facts, known.sample, is_gpu, known.work_bytes)
+        slow = [each for method, each in (("gptq", gptq_duration), ("awq", awq_duration)) if method in spec.methods]
+        if slow:
+            return together([each(spec, facts, known.sample, is_gpu, known.work_bytes) for each in slow])
     return time
 
 

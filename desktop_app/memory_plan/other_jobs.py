@@ -9,6 +9,7 @@ from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.domain.spec import AnySpec
 
+from .awq import awq_ram_terms, awq_terms
 from .gptq import gptq_ram_terms, gptq_terms
 from .terms import UNCHECKED, Term
 from .weights import Weights
@@ -54,6 +55,8 @@ def terms_in_ram(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Ter
         found.append(_onnx(weights))
     if "gptq" in spec.methods:
         found.append(gptq_ram_terms(spec, facts))
+    if "awq" in spec.methods:
+        found.append(awq_ram_terms(spec, facts))
     return max(found, key=_size)
 
 
@@ -63,6 +66,8 @@ def _quantize(spec: QuantizeSpec, facts: ModelFacts, weights: Weights) -> list[T
     found = [_streamed(spec, weights, len(streamed))] if streamed else []
     if "gptq" in spec.methods:
         found.append(gptq_terms(spec, facts, weights.is_gpu))
+    if "awq" in spec.methods:
+        found.append(awq_terms(spec, facts, weights.is_gpu))
     if "onnx_int8" in spec.methods and not weights.is_gpu:
         found.append(_onnx(weights))
     return max(found, key=_size)

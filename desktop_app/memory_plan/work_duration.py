@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from desktop_app.domain.job import Job, JobState
-from desktop_app.domain.quantize_method import METHODS
+from desktop_app.domain.quantize_method import METHODS, reads_text
 from desktop_app.domain.spec import AnySpec
 
 from .duration import Duration, RateSource, ran_on_gpu, words_of
@@ -21,7 +21,7 @@ _OTHER_START_S = 1.0
 _COPYING = {"download": 5e6, "bring_in": 150e6, "bundle": 150e6, "open_bundle": 120e6, "convert": 80e6}
 _EXPORT = {"gguf": 15e6, "whole": 40e6}
 _OTHER_EXPORT = 60e6
-_QUANTIZE = {"bitsandbytes": 60e6, "torchao": 60e6, "gptq": 0.4e6, "onnx": 10e6, "gguf": 60e6}
+_QUANTIZE = {"bitsandbytes": 60e6, "torchao": 60e6, "gptq": 0.4e6, "awq": 0.05e6, "onnx": 10e6, "gguf": 60e6}
 _K_QUANTS = 15e6  # whose scales are searched for
 _SPREAD: dict[RateSource, float] = {"guess": 3.0, "similar": 2.0, "history": 1.25}
 _MOST_RUNS = 8
@@ -92,7 +92,7 @@ def _what(settings: Mapping[str, Any]) -> tuple[Any, ...]:
     """What decides the rate: jobs with the same do the same to each byte."""
     if settings["kind"] == "quantize":
         methods = (settings.get("method"), *settings.get("further_methods", ()))
-        text = settings.get("importance_matrix") or ("gptq" in methods and settings.get("calibration_data"))
+        text = settings.get("importance_matrix") or (any(map(reads_text, methods)) and settings.get("calibration_data"))
         return (*methods, bool(text), settings.get("device"))
     if settings["kind"] == "export":
         form = settings.get("form")

@@ -116,7 +116,7 @@ def _stamp(facts: ModelFacts) -> str:
     base = Path(facts.base_model) if facts.base_model else None
     of_base = model_stamp(base / CONFIG) if base is not None and base.is_absolute() else ""
     # Whether it can be loaded depends on an extra, which may come and go.
-    needed = str(extras.GPTQ.is_here) if facts.quantization.startswith("GPTQ") else ""
+    needed = str(extras.GPTQ.is_here) if facts.quantization.startswith(("GPTQ", "AWQ")) else ""
     return f"{_VERSION}{needed} {stamp} {of_base}"
 
 

@@ -1,4 +1,4 @@
-"""The text that a copy is made with, as rows of tokens of equal length: for importance matrices and for GPTQ."""
+"""The text that a copy is made with, as rows of tokens of equal length: for importance matrices, GPTQ and AWQ."""
 
 from pathlib import Path
 

@@ -4,7 +4,6 @@ gptqmodel is an extra: it is imported here and nowhere else. The model stays in 
 until it is changed; with a GPU each block goes there while it is worked on. Nothing is compiled (`process.py`).
 """
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,24 +14,21 @@ from typing import Any
 import torch
 from transformers import GPTQConfig
 
-from desktop_app import paths
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.domain.quantize_method import METHODS, QuantizeMethod
+from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import CALIBRATION_TOKENS, GPTQ_ROWS, GPTQ_TOGETHER, fits_gptq
+from desktop_app.domain.quantized_size import CALIBRATION_TOKENS, GPTQ_TOGETHER, fits_gptq
 from desktop_app.errors import ModelError, SpecError
 
-from . import device, loading
-from .calibration import calibration_rows
+from . import loading
 from .foreign_errors import first_sentence, foreign_errors_in_words
 from .interruption import ended_when_cancelled
 from .kept_layers import asked_to_keep, linear_shapes, odd_shapes_sentence
+from .made_with_text import answers_of_original, text_check, text_copy, text_rows
 from .older_config import keep_older_names
-from .quantized import Check, Checked
+from .quantized import Check
 from .quantized_check import QuantizedCheck
 from .quantized_format import format_of
-from .reference import Reference, reference_of
-from .reload_check import WrittenCopy, reloaded
 from .reporter import Reporter
 
 # NOTE: as in optimum.gptq.constants, in that order.
@@ -44,37 +40,34 @@ _DIVERGENCE_BOUND = {3: 1.5, 4: 0.5, 8: 0.05}
 def write_copies(
     spec: QuantizeSpec, source: Path, facts: ModelFacts, folders: Mapping[QuantizeMethod, Path], reporter: Reporter
 ) -> Mapping[QuantizeMethod, Check]:
-    """Write the copy; see `Maker`. What an earlier attempt left is removed: it starts anew.
+    """Write the copy; see `Maker`.
 
     Raises:
         ModelError: GPTQ's library cannot take this model.
         SpecError: a layer that is to be kept is kept in some blocks only.
     """
     ((method, folder),) = folders.items()
-    for left in folder.iterdir():
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    copy = text_copy(spec, method, source, facts, folder, reporter)
     bare = loading.skeleton(source)
     modules = modules_to_quantize(bare, spec)
     if modules.odd:
         sentence = odd_shapes_sentence(modules.odd, linear_shapes(bare), max(32, spec.group_size), "GPTQ")
         reporter.notice(sentence, "warning")
-    text = Path(spec.calibration_data or paths.calibration_text())
-    rows = calibration_rows(text, source, GPTQ_ROWS, METHODS[method].title, reporter)
-    dtype = torch.float16 if facts.dtype == "float16" else torch.bfloat16
-    where = device.chosen_device(spec.device)
+    rows = text_rows(copy)
     with foreign_errors_in_words(), ended_when_cancelled(reporter):
-        reporter.stage("Reading the text with the original")
-        original = loading.load_model(source, torch.device("cpu"), dtype, progress=reporter.heeding("tensor"))
-        reference = reference_of(spec, source, original)
-        del original
+        reference = answers_of_original(copy)
         config = _config(spec, rows, modules.groups)
-        with _heard(reporter, modules.blocks, len(modules.groups), where):
-            model = _quantized(source, dtype, config, reporter)
+        with _heard(reporter, modules.blocks, len(modules.groups), copy.where):
+            model = _quantized(source, copy.dtype, config, reporter)
         reporter.stage("Saving the result")
         model.config.quantization_config.dataset = None  # or the text would stand in config.json
         model.save_pretrained(str(folder), max_shard_size=spec.shard_size_mb * 1_000_000)
     keep_older_names(folder)
-    return {method: _check(spec, source, modules.kept, dtype, where, reference, reporter)}
+
+    def opened(written: Path) -> QuantizedCheck:
+        return QuantizedCheck(source, written, format_of(spec, method, written), copy.dtype, modules.kept)
+
+    return {method: text_check(copy, modules.kept, opened, reference, _DIVERGENCE_BOUND[spec.bits])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,25 +214,3 @@ def _heard(reporter: Reporter, blocks: int, groups: int, where: torch.device) ->
         yield
     finally:
         library.tqdm, library.has_device_more_than_cpu = before
-
-
-def _check(
-    spec: QuantizeSpec,
-    source: Path,
-    kept: list[str],
-    dtype: torch.dtype,
-    where: torch.device,
-    reference: Reference,
-    reporter: Reporter,
-) -> Check:
-    def check(written: Path) -> Checked:
-        reporter.stage("Checking the result")
-        found = QuantizedCheck(source, written, format_of(spec, "gptq", written), dtype, kept)
-        errors = found.compare(reporter.heeding("byte"))
-        copy = WrittenCopy(
-            spec=spec, method="gptq", source=source, folder=written, where=where, dtype=dtype, layers=found.layers
-        )
-        findings = {**found.findings, **reloaded(copy, reporter, reference, _DIVERGENCE_BOUND[spec.bits])}
-        return Checked(errors=errors, kept=tuple(kept), findings=findings)
-
-    return check

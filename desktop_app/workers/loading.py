@@ -123,7 +123,7 @@ def int8_config(skip: list[str]) -> BitsAndBytesConfig:
 def quantized_layer_count(model: Any) -> int:
     """Return how many layers compute with quantized weights."""
     return sum(
-        type(module).__name__ in {"Linear4bit", "Linear8bitLt"} or _is_torchao(module) or _is_gptq(module)
+        type(module).__name__ in {"Linear4bit", "Linear8bitLt"} or _is_torchao(module) or _is_gptqmodel(module)
         for module in model.modules()
     )
 
@@ -141,8 +141,8 @@ def quantization_in_use(model: Any) -> str:
                 return "LLM.int8 (8 bits)"
         if _is_torchao(module):
             return f"torchao {type(module.weight).__name__.removesuffix('Tensor')} (8 bits)"
-        if _is_gptq(module):
-            return f"GPTQ ({module.bits} bits)"
+        if _is_gptqmodel(module):
+            return f"{'AWQ' if 'awq' in type(module).__module__ else 'GPTQ'} ({module.bits} bits)"
     return "none"
 
 
@@ -150,7 +150,7 @@ def _is_torchao(module: Any) -> bool:
     return type(getattr(module, "weight", None)).__module__.startswith("torchao")
 
 
-def _is_gptq(module: Any) -> bool:
+def _is_gptqmodel(module: Any) -> bool:
     return type(module).__module__.startswith("gptqmodel.nn_modules.qlinear")
 
 

@@ -67,11 +67,20 @@ def _gptq(
     return write_copies(spec, source, facts, folders, reporter)
 
 
+def _awq(
+    spec: QuantizeSpec, source: Path, facts: ModelFacts, folders: Mapping[QuantizeMethod, Path], reporter: Reporter
+) -> Mapping[QuantizeMethod, Check]:
+    from .awq import write_copies
+
+    return write_copies(spec, source, facts, folders, reporter)
+
+
 # Methods of families with the same maker are written in one pass over the source.
 _MAKERS: Mapping[Family, Maker] = {
     "bitsandbytes": _streaming,
     "torchao": _streaming,
     "gptq": _gptq,
+    "awq": _awq,
     "gguf": _gguf,
     "onnx": _onnx,
 }

@@ -51,7 +51,7 @@ class QuantizedCheck:
         self.findings: dict[str, str] = {}
         self._source = source
         self._folder = folder
-        self._format = format_
+        self.format = format_
         self._dtype = dtype
         bare = skeleton(source)
         self.layers = {name: shape for name, shape in linear_shapes(bare).items() if name not in kept}
@@ -74,9 +74,9 @@ class QuantizedCheck:
                 tell(done, total)
                 layer = name.removesuffix(".weight")
                 if name.endswith(".weight") and layer in self.layers:
-                    errors[layer] = self._error(layer, written, original)
+                    errors[layer] = self.layer_error(layer, written, original)
                 elif name not in self._tied or name in written:
-                    self._check_plain(name, written, original)
+                    self.check_plain(name, written, original)
                     plain += 1
                 done += original.size_bytes(name)
             tell(total, total)
@@ -84,16 +84,17 @@ class QuantizedCheck:
             raise spoiled("none of its layers could be found again in the original")
         mean, worst = sum(errors.values()) / len(errors), max(errors.values())
         self.findings["names and shapes"] = f"{len(errors)} quantized layers and {plain} other tensors, all finite"
-        self.findings["format"] = f"all {len(errors)} layers hold {self._format.words}"
+        self.findings["format"] = f"all {len(errors)} layers hold {self.format.words}"
         self.findings["relative error"] = (
-            f"mean {mean:.4f}, worst {worst:.4f} of {len(errors)} layers (allowed {self._format.error_bound:.2f})"
+            f"mean {mean:.4f}, worst {worst:.4f} of {len(errors)} layers (allowed {self.format.error_bound:.2f})"
         )
         self._check_size()
         return errors
 
-    def _error(self, layer: str, written: TensorSource, original: TensorSource) -> float:
+    def layer_error(self, layer: str, written: TensorSource, original: TensorSource) -> float:
+        """Compare a quantized layer, a few rows at a time."""
         name, shape = f"{layer}.weight", self.layers[layer]
-        read = self._format.opened(layer, shape, written)
+        read = self.format.opened(layer, shape, written)
         elements = shape[0] * shape[1]
         step = elements if layer in self._turned else max(1, PIECE_ELEMENTS // shape[1]) * shape[1]
         difference = norm = 0.0
@@ -108,13 +109,16 @@ class QuantizedCheck:
             difference += float((values - wanted).square().sum(dtype=torch.float64))
             norm += float(wanted.square().sum(dtype=torch.float64))
         error = float((difference / norm) ** 0.5) if norm else float(difference**0.5)
-        if not error <= self._format.error_bound:
-            raise spoiled(
-                f"{layer} differs from the original by {error:.3f}, allowed is {self._format.error_bound:.2f}"
-            )
+        self.refuse_beyond(layer, error)
         return error
 
-    def _check_plain(self, name: str, written: TensorSource, original: TensorSource) -> None:
+    def refuse_beyond(self, layer: str, error: float) -> None:
+        """Refuse a layer that is another than the original's, or damaged."""
+        if not error <= self.format.error_bound:
+            raise spoiled(f"{layer} differs from the original by {error:.3f}, allowed is {self.format.error_bound:.2f}")
+
+    def check_plain(self, name: str, written: TensorSource, original: TensorSource) -> None:
+        """Compare a tensor that is not quantized."""
         if name not in written:
             raise spoiled(f"{name} is missing")
         if written.shape(name) != self._shapes[name]:

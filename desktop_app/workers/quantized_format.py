@@ -21,6 +21,10 @@ def format_of(spec: QuantizeSpec, method: QuantizeMethod, folder: Path) -> Forma
         from .gptq_format import gptq_format
 
         return gptq_format(folder, spec.bits)
+    if family == "awq":
+        from .awq_format import awq_format
+
+        return awq_format(folder, spec.group_size)
     from .bitsandbytes_format import FourBitFormat, Int8Format
 
     return FourBitFormat(kind=method, block_size=spec.block_size) if is_four_bit_block(method) else Int8Format()

@@ -13,7 +13,7 @@ from tests.workers.running import DEMO_MODEL, Ran, quantization, run_job, traini
 os.environ |= dict.fromkeys(
     ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "TORCHDYNAMO_DISABLE"), "1"
 )
-os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "GPTQMODEL_CPU_WORKERS": "2"}
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,14 @@ from typing import ClassVar
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.quantize_method import (
     METHODS,
-    NOT_OFFERED,
     QuantizeMethod,
     family_of,
     is_four_bit_block,
+    reads_text,
     weighs_errors,
 )
-from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import fits_four_bits, fits_gptq, linear_layers, quantized_bytes
+from desktop_app.domain.quantize_spec import AWQ_GROUPS, QuantizeSpec
+from desktop_app.domain.quantized_size import fits_awq, fits_four_bits, fits_gptq, linear_layers, quantized_bytes
 from desktop_app.extras import missing_extra
 
 from .form import Form
@@ -79,7 +79,18 @@ class QuantizeForm(Form[QuantizeSpec]):
                 return f"{METHODS[method].title} {reasons[method]}."  # type: ignore[index]  # of the list
         if self.has_gptq and any(str(self.values[name]) != "0" for name in ("keep_first_layers", "keep_last_layers")):
             return "GPTQ treats all layers alike: keep no first or last layers, or choose another format."
-        return ""
+        return self._awq_refusal() if "awq" in self.methods else ""
+
+    def _awq_refusal(self) -> str:
+        kept = (self.values["skip_modules"], *(self.values[name] for name in ("keep_first_layers", "keep_last_layers")))
+        if any(str(value or "0") != "0" for value in kept):
+            return "AWQ takes all layers but the output layer: keep no others, or choose another format."
+        if (group := int(self.values["group_size"])) not in AWQ_GROUPS:
+            return f"AWQ has groups of {', '.join(map(str, AWQ_GROUPS))}."
+        shape = self.weights.shape if self.weights is not None else ModelShape()
+        odd = odd_layers(shape, lambda out, into: fits_awq(out, into, group))
+        wanted = f"AWQ takes all layers or none, and wants multiples of {group} inputs and 64 outputs"
+        return f"{wanted}, unlike {odd}." if odd else ""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -101,6 +112,11 @@ class QuantizeForm(Form[QuantizeSpec]):
     def has_gptq(self) -> bool:
         """Whether GPTQ is among what is chosen."""
         return "gptq" in self.methods
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a method that is chosen makes its copy with a text."""
+        return any(reads_text(method) for method in self.methods)
 
     @property
     def has_gguf(self) -> bool:
@@ -130,9 +146,8 @@ class QuantizeForm(Form[QuantizeSpec]):
 
 def method_refusals() -> dict[str, str]:
     """Say of each format that cannot be made here why: half sentences to follow its title."""
-    refused = {str(name): reason for name, (_, reason) in NOT_OFFERED.items()}
     missing = {str(name): missing_extra(how.extra) for name, how in METHODS.items()}
-    return refused | {name: reason for name, reason in missing.items() if reason}
+    return {name: reason for name, reason in missing.items() if reason}
 
 
 def odd_layers(shape: ModelShape, fits: Callable[[int, int], bool]) -> str:

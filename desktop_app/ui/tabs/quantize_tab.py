@@ -9,7 +9,7 @@ from nicegui import ui
 
 from desktop_app.domain.job import Job
 from desktop_app.domain.model_facts import ModelFacts
-from desktop_app.domain.quantize_method import METHODS, NOT_OFFERED
+from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.spec import JobSpec
 from desktop_app.errors import AppError
@@ -83,10 +83,10 @@ class _QuantizeTab:
                     self.method_note = ui.label().classes("t-small c-3")
                 with ui.row().classes("w-full no-wrap"):
                     self.controls.several("further_methods", {name: how.title for name, how in METHODS.items()})
-                with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-end") as self.gptq:
+                with ui.element("div").classes("grid w-full gap-3 grid-cols-2 items-end") as self.groups:
                     self.controls.choice("bits", {})
                     self.controls.choice("group_size", {-1: "The whole row"})
-                    with ui.row().classes("col-span-2"):
+                    with ui.row().classes("col-span-2") as self.act_order:
                         self.controls.switch("act_order")
                 with ui.row() as self.double:
                     self.controls.switch("double_quantization")
@@ -136,9 +136,11 @@ class _QuantizeTab:
         self.blocks.set_visibility(form.is_four_bit_block)
         self.embeddings.set_visibility(form.has_gguf)
         self.weighing.set_visibility(form.weighs_errors)
-        self.gptq.set_visibility(form.has_gptq)
-        self.text_field.props["placeholder"] = _OUR_TEXT if form.has_gptq else _YOUR_TEXT
-        self.text.set_visibility(form.has_gptq or (form.weighs_errors and bool(form.values["importance_matrix"])))
+        self.groups.set_visibility(form.reads_text)
+        self.controls.use("bits", form.has_gptq)
+        self.act_order.set_visibility(form.has_gptq)
+        self.text_field.props["placeholder"] = _OUR_TEXT if form.reads_text else _YOUR_TEXT
+        self.text.set_visibility(form.reads_text or (form.weighs_errors and bool(form.values["importance_matrix"])))
         self._show_formats()
         missing = form.missing()
         is_possible = form.weights is not None and not form.missing_choice()
@@ -160,9 +162,8 @@ class _QuantizeTab:
         words = {
             str(name): how.title + (f" · {size_text(sizes[name])}" if sizes else "") for name, how in METHODS.items()
         }
-        titles = {str(name): title for name, (title, _) in NOT_OFFERED.items()}
         refused = method_refusals()
-        self.controls.refuse("method", refused, words | titles)
+        self.controls.refuse("method", refused, words)
         further = {str(name): how.title for name, how in METHODS.items()}
         elsewhere = {name: reason for name, reason in refused.items() if name in further}
         self.controls.refuse("further_methods", {self.form.values["method"]: "the format above", **elsewhere}, further)

@@ -8,13 +8,13 @@ from typing import Any
 from nicegui import ui
 
 from desktop_app.domain.finetune_spec import FinetuneSpec
-from desktop_app.domain.quantize_method import METHODS, NOT_OFFERED
+from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.variants import Varied, variants
 from desktop_app.errors import AppError, SpecError
 from desktop_app.memory_plan.duration import Duration
 from desktop_app.ui.forms.field import FieldProblem, FormField
 from desktop_app.ui.forms.finetune_form import FinetuneForm
-from desktop_app.ui.forms.quantize_form import QuantizeForm
+from desktop_app.ui.forms.quantize_form import QuantizeForm, method_refusals
 from desktop_app.ui.queue_time import waiting_s
 from desktop_app.ui.start_job import start_job
 from desktop_app.ui.window_state import WindowState
@@ -79,7 +79,7 @@ class _Dialog:
             values: ui.select | ui.input
             if field is not None and field.kind in ("choice", "switch"):
                 words: dict[Any, str] = {choice: _WORDS.get(choice, choice) for choice in field.choices}
-                words = {key: word for key, word in words.items() if key not in NOT_OFFERED}
+                words = {key: word for key, word in words.items() if key not in method_refusals()}
                 words = words or {True: "yes", False: "no"}
                 values = ui.select(words, value=[now], multiple=True, on_change=self._follow)
                 values.props('aria-label="Values"')

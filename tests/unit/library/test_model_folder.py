@@ -119,7 +119,7 @@ def _gptq(name: str, rows: int, columns: int) -> dict[str, Any]:
         ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, _nf4, "NF4", True),
         ({"quant_method": "bitsandbytes", "load_in_8bit": True}, _int8, "LLM.int8", True),
         ({"quant_method": "gptq", "bits": 4, "group_size": 64}, _gptq, "GPTQ 4 bit", GPTQ.is_here),
-        ({"quant_method": "awq", "bits": 4, "group_size": 64}, _gptq, "AWQ 4 bit", False),
+        ({"quant_method": "awq", "bits": 4, "group_size": 64}, _gptq, "AWQ 4 bit", GPTQ.is_here),
     ],
 )
 def test_a_quantized_model_has_the_parameters_of_the_original(

@@ -8,6 +8,7 @@ from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.finetune_spec import FinetuneSpec
 from desktop_app.domain.machine import Gpu, MachineSample
 from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.domain.spec import JobSpec
@@ -216,8 +217,9 @@ def test_what_runs_on_the_processor_is_planned_there_although_there_is_a_gpu() -
 
 
 @pytest.mark.usefixtures("cuda_torch")
-def test_gptq_keeps_the_model_in_ram_and_a_block_where_it_computes() -> None:
-    spec = QuantizeSpec(model="m", method="gptq")
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_a_model_stays_in_ram_and_a_block_of_it_goes_where_it_is_computed(method: QuantizeMethod) -> None:
+    spec = QuantizeSpec(model="m", method=method)
     on_gpu = memory_plan(spec, _facts(LLAMA_8B), _sample(100e9, 24e9))
     assert on_gpu.where == "gpu" and on_gpu.ram is not None
     assert on_gpu.needed_bytes < 16e9 < on_gpu.ram.needed_bytes
@@ -236,5 +238,8 @@ def test_gptqs_time_is_told_with_an_interval_and_grows_with_model_and_text() -> 
     assert seconds(LLAMA_8B) > 3600, "hours on a processor: said before the start"
     nf4 = QuantizeSpec(model="m", device="cpu")
     assert job_plan(nf4, _facts(SMALL), Known(sample=_sample(64e9))).time is None
+    awq = seconds(SMALL, method="awq")
+    assert awq > seconds(SMALL), "it tries many scales"
+    assert seconds(SMALL, further_methods=("awq",)) == pytest.approx(seconds(SMALL) + awq)
     odd = QuantizeSpec(model="m", method="gptq", group_size=1024, device="cpu")
     assert job_plan(odd, _facts(WIDE), Known(sample=_sample(64e9))).time is None

@@ -86,6 +86,24 @@ def test_weighing_errors_needs_a_text_where_the_format_heeds_it() -> None:
     assert "tokenizer" in form.kept_sentence()
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"skip_modules": "q_proj"}, "AWQ takes all layers but the output layer"),
+        ({"keep_last_layers": "1"}, "AWQ takes all layers but the output layer"),
+        ({"group_size": 256}, "AWQ has groups of 32, 64, 128."),
+    ],
+)
+def test_awq_takes_all_layers_and_names_what_it_needs(settings: dict[str, object], said: str) -> None:
+    form = filled()
+    form.values |= {"method": "awq", **settings}
+    needed = missing_extra("gptq")
+    assert form.missing().startswith(f"AWQ {needed}." if needed else said)
+    assert form.reads_text and not form.has_gptq
+    with pytest.raises(SpecError, match="awq"):
+        form.to_spec()
+
+
 def test_gptq_keeps_all_blocks_alike_and_names_what_it_needs() -> None:
     form = filled()
     form.values |= {"method": "gptq", "keep_first_layers": "1"}
