@@ -99,9 +99,9 @@ def draw_checks(end: Succeeded) -> None:
             _draw_findings(findings)
             continue
         with ui.expansion().classes("w-full quiet-expansion").mark("checked-format") as opened:
-            with opened.add_slot("header"), ui.row().classes("items-baseline gap-2 no-wrap w-full"):
+            with opened.add_slot("header"), ui.row().classes("items-center gap-2 no-wrap w-full"):
                 _draw_tick()
-                ui.label(title).classes("whitespace-nowrap font-medium")
+                ui.label(title).classes("whitespace-nowrap font-medium c-2")
                 ui.label(f"{len(findings)} {'check' if len(findings) == 1 else 'checks'} passed").classes("c-3")
             with ui.column().classes("w-full gap-1 pl-[22px] pb-2"):
                 _draw_findings(findings)
