@@ -102,6 +102,8 @@ def _facts(spec: AnySpec, inspect: Service) -> ModelFacts:
     facts = ModelFacts(**inspect.call("listed_facts" if is_pickle else "model_facts", _LOOK_S, path=spec.model))
     if base := adapter_base(spec, facts):
         facts = ModelFacts(**inspect.call("model_facts", _LOOK_S, path=base))
+    if is_pickle and not facts.pickle:
+        raise ModelError(f"{spec.model} holds no weights in the old format.", "Only such are converted.")
     if facts.problem and not is_pickle and spec.kind not in _TAKE_ALL:
         raise ModelError(facts.problem, facts.hint)
     return facts

@@ -1,6 +1,7 @@
 """`plan` says the same as the window, starts nothing, and tells in words what it cannot plan."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ def test_each_term_is_printed_with_its_formula(tmp_path: Path, capsys: pytest.Ca
     assert "For this computer and this data start with" in said and "As settings: max_length:" in said
     assert "Activations" in said and "layers ×" in said and f"free at {tmp_path / 'out'}" in said
     assert run_command(["plan", _file(tmp_path, device="cpu", kind="quantize", data=None)]) == 2
+    convert = tmp_path / "convert.json"
+    convert.write_text(json.dumps({"kind": "convert", "model": str(demo_model())}))
+    assert run_command(["plan", str(convert)]) == 2
+    assert "no weights in the old format" in capsys.readouterr().err
     assert run_command(["plan", _file(tmp_path, model=str(tmp_path / "none"))]) == 2
     assert str(tmp_path / "none") in capsys.readouterr().err
 
@@ -58,6 +63,9 @@ def test_every_kind_of_job_has_a_plan(tmp_path: Path, capsys: pytest.CaptureFixt
     fields: dict[str, dict[str, Any]] = {kind: {"model": str(demo_model())} for kind in SPEC_TYPES}
     fields |= {"open_bundle": {"bundle": str(tmp_path / "b")}, "download": {"repo": "owner/name"}}
     fields["finetune"]["data"] = str(demo_data())
+    old = shutil.copytree(demo_model(), tmp_path / "old")
+    (old / "model.safetensors").rename(old / "pytorch_model.bin")
+    fields["convert"] = {"model": str(old)}
     make_private_dir(settings_dir())
     write_settings(settings_dir(), {"offline": True})
     sample = MachineSample(time=0, cpu=0, memory_total=2**34, memory_used=0)
