@@ -129,11 +129,11 @@ async def _save(job: Job, file: Path) -> None:
         ui.download.file(file)
         return
     try:
-        text = await run.io_bound(file.read_text, "utf-8")
+        text = (await run.io_bound(file.read_bytes) or b"").decode("utf-8")  # line ends as they are
     except OSError:
         ui.notify(f"{file} cannot be read.", caption="Run the evaluation again.")
         return
-    await save_text("Save the report", f"{portable_name(job.name)}{file.suffix}", text or "")
+    await save_text("Save the report", f"{portable_name(job.name)}{file.suffix}", text)
 
 
 def _draw_figures(models: tuple[Measurement, ...]) -> None:

@@ -121,7 +121,7 @@ def _draw_tick() -> None:
 
 def draw_facts(facts: list[Fact]) -> None:
     """List names and values, each pair in a line of its own: a long name wraps before its value is cut."""
-    with ui.element("dl").classes("grid w-full gap-y-1"):
+    with ui.element("dl").classes("grid grid-cols-1 w-full gap-y-1"):
         for fact in facts:
             with ui.row().classes("w-full no-wrap justify-between items-baseline gap-3"):
                 with ui.element("dt").classes("c-3 min-w-0"):
