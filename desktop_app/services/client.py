@@ -52,6 +52,10 @@ class CallCancelled(ServiceError):
     """Somebody in this program no longer wants the answer."""
 
 
+class ServiceBusy(ServiceError):
+    """The helper has not got to the call yet: it starts, or answers others. Asked again, it may answer."""
+
+
 class ServiceDied(ServiceError):
     """The helper ended in the middle of a call; `exit_code` as `process.exit_code` says it, None if unknown."""
 
@@ -93,7 +97,7 @@ class Service:
         end = time.monotonic() + timeout_s
         doing = _DOING.get(method, method)
         if not self._lock.acquire(timeout=max(0.0, timeout_s)):
-            raise ServiceError(f"{doing} had to wait for longer than {timeout_s:g} s.", "Try again in a moment.")
+            raise ServiceBusy(f"{doing} had to wait for longer than {timeout_s:g} s.", "Try again in a moment.")
         try:
             helper = self._ready_helper(end, doing)
             try:
@@ -144,7 +148,7 @@ class Service:
         except TimeoutError as error:
             if time.monotonic() - helper.started > _START_LIMIT_S:
                 self.close()
-            raise ServiceError(
+            raise ServiceBusy(
                 f"{doing} is not possible yet: its helper is still starting.", "Try again in a moment."
             ) from error
         except (EOFError, BrokenPipe, OSError) as error:

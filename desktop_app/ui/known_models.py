@@ -14,12 +14,13 @@ from desktop_app.errors import AppError
 from desktop_app.library.folder_watch import FolderWatch
 from desktop_app.library.model_stores import model_stores
 from desktop_app.paths import model_notes_file, models_dir
-from desktop_app.services.client import Service
+from desktop_app.services.client import Service, ServiceBusy
 from desktop_app.settings import Settings
 from desktop_app.storage.model_notes import ModelNotes
 
 _READ_TIMEOUT_S = 20.0
 _WALK_TIMEOUT_S = 120.0
+_TIMES = 3  # that a helper is asked which is not ready: what it says stands in the list until the model is read anew
 _MAKING_KINDS = ("finetune", "quantize", "convert", "export")
 
 
@@ -183,9 +184,11 @@ class KnownModels:
         name = self.made_by.get(facts.path)
         return facts.model_copy(update={"name": name}) if name else facts
 
-    def _ask(self, folder: str) -> ModelFacts:
+    def _ask(self, folder: str, times: int = _TIMES) -> ModelFacts:
         try:
             answer = self.inspector.call("listed_facts", _READ_TIMEOUT_S, path=folder)
             return ModelFacts.model_validate(answer)
         except AppError as error:
+            if isinstance(error, ServiceBusy) and times > 1:
+                return self._ask(folder, times - 1)
             return ModelFacts(path=folder, name=Path(folder).name or folder, problem=error.message, hint=error.hint)

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nicegui import ui
@@ -10,6 +11,7 @@ from nicegui.testing import User
 
 from desktop_app.domain.job import Job, JobState
 from desktop_app.result_folder import write_manifest
+from desktop_app.services.client import ServiceBusy
 from desktop_app.ui.forms.finetune_form import demo_spec
 from desktop_app.ui.known_models import KnownModels
 from desktop_app.ui.model_scan import ModelScan
@@ -135,6 +137,23 @@ async def test_a_second_search_reads_nothing_again(state: WindowState, tmp_path:
     assert sorted(facts.name for facts in again.facts.values()) == ["m0", "m1", "m2"]
     read = {Path(path).parent.name for path in opened if path.startswith(str(tmp_path / "disk"))}
     assert read == {"m0"}  # the one that changed
+
+
+async def test_a_model_is_not_given_up_while_what_reads_it_is_busy(
+    state: WindowState, tmp_path: Path, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_llama(tmp_path / "lamb")
+    tries, call = [], state.inspect.call
+
+    def late(method: str, timeout_s: float, **params: Any) -> Any:
+        tries.append(method)
+        if len(tries) < 3:
+            raise ServiceBusy("Looking at the model is not possible yet.", "Try again in a moment.")
+        return call(method, timeout_s, **params)
+
+    monkeypatch.setattr(state.inspect, "call", late)
+    await state.models.read(str(tmp_path / "lamb"))
+    assert (len(tries), state.models.facts[str(tmp_path / "lamb")].problem) == (3, "")
 
 
 async def test_a_stopped_search_keeps_what_it_found_and_does_not_begin_again(
