@@ -55,8 +55,10 @@ def test(arguments: argparse.Namespace) -> int:
     """Run the test suite, a file at a time in each of a few processes."""
     environment.prepare(tools=True)
     tier = [] if arguments.tier == "night" else ["-m", "not night"]
-    # Files stay whole: what a file's tests share is made once. More processes than four only wait for the disk.
-    processes = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "loadfile"]
+    # Files stay whole, in the order of tests/conftest.py: what a file's tests share is made once. More processes than
+    # four only wait for the disk.
+    count = str(max(2, min(4, os.cpu_count() or 1)))
+    processes = ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
     return _call([environment.python(), "-m", "pytest", *processes, *tier, *arguments.rest])
 
 

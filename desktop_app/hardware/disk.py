@@ -9,7 +9,7 @@ import psutil
 from desktop_app.errors import StorageError
 
 # Tokenizer, configs, manifest and console log beside the weights.
-_SMALL_FILES_BYTES = 20_000_000
+SMALL_FILES_BYTES = 20_000_000
 
 
 def free_bytes(path: Path) -> int:
@@ -35,7 +35,7 @@ def check_space(needed_bytes: int, *folders: Path) -> None:
     Raises:
         StorageError: a folder's volume has less than `needed_bytes` and a little more free.
     """
-    needed = needed_bytes + _SMALL_FILES_BYTES
+    needed = needed_bytes + SMALL_FILES_BYTES
     for folder in folders:
         free = free_bytes(folder)
         if free < needed:

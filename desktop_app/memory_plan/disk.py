@@ -22,7 +22,7 @@ from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import quantized_bytes, temporary_bytes
 from desktop_app.domain.spec import AnySpec
-from desktop_app.hardware.disk import free_bytes
+from desktop_app.hardware.disk import SMALL_FILES_BYTES, free_bytes
 
 from .training import OPTIMIZER_BYTES, trained_parameters
 
@@ -47,6 +47,11 @@ class DiskRoom:
     folder: str
     needed_bytes: int
     free_bytes: int
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether a job would refuse to start: it wants room for small files beside what it counted."""
+        return self.needed_bytes > 0 and self.needed_bytes + SMALL_FILES_BYTES > self.free_bytes
 
 
 def disk_parts(spec: AnySpec, facts: ModelFacts) -> tuple[DiskPart, ...]:

@@ -7,6 +7,7 @@ the same format, needs no compiler and runs on a processor too. Not run on a GPU
 import gc
 import time
 from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ def _quantized(copy: TextCopy, rows: torch.Tensor) -> Any:
         wrapped = GPTQModel.load(str(copy.source), config, dtype=copy.dtype, trust_remote_code=False)
         wrapped.subset_callback = _Heard(copy.reporter, wrapped.model.config.get_text_config().num_hidden_layers)
         each = [{"input_ids": row.tolist(), "attention_mask": [1] * len(row)} for row in rows]
-        wrapped.quantize(each, batch_size=1, backend=BACKEND.AWQ_TORCH)
+        with chdir(copy.reporter.folder.path):  # it keeps a log where it is run
+            wrapped.quantize(each, batch_size=1, backend=BACKEND.AWQ_TORCH)
     except (AppError, CancelledByUser, MemoryError):
         raise
     except Exception as error:  # the original has been loaded a moment ago: it is the library that cannot

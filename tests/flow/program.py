@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -106,18 +107,17 @@ class Script:
 
     def stream(self, path: str, **headers: str) -> Iterator[tuple[str, str, Any]]:
         """Read server-sent events until the server closes: id, name, data."""
-        connection = http.client.HTTPConnection(self.url.netloc, timeout=30)
-        connection.request("GET", self.url.path + path, headers={**self.headers, **headers})
-        response = connection.getresponse()
-        assert response.status == 200 and response.getheader("content-type", "").startswith("text/event-stream")
-        event: dict[str, str] = {}
-        for line in iter(lambda: response.readline().decode().rstrip("\n"), None):
-            if line:
-                name, _, value = line.partition(": ")
-                event[name] = value
-            elif event:
-                yield event["id"], event["event"], json.loads(event["data"])
-                if event["event"] == "end":
-                    break
-                event = {}
-        connection.close()
+        with closing(http.client.HTTPConnection(self.url.netloc, timeout=30)) as connection:
+            connection.request("GET", self.url.path + path, headers={**self.headers, **headers})
+            response = connection.getresponse()
+            assert response.status == 200 and response.getheader("content-type", "").startswith("text/event-stream")
+            event: dict[str, str] = {}
+            for line in iter(lambda: response.readline().decode().rstrip("\n"), None):
+                if line:
+                    name, _, value = line.partition(": ")
+                    event[name] = value
+                elif event:
+                    yield event["id"], event["event"], json.loads(event["data"])
+                    if event["event"] == "end":
+                        break
+                    event = {}

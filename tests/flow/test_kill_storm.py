@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import processes_of
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 SEEDS = (1, 2, 3, 4)
 KILLS_EACH = 25

@@ -22,10 +22,15 @@ def script(data_dir: Path) -> Iterator[Script]:
     program.close()
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_the_openai_client_talks_to_the_model_in_chat(script: Script, data_dir: Path) -> None:
+@pytest.fixture
+def client(script: Script) -> Iterator[openai.OpenAI]:
     base = f"http://{script.url.netloc}/v1"
-    client = openai.OpenAI(base_url=base, api_key=script.token, max_retries=0, timeout=120)
+    with openai.OpenAI(base_url=base, api_key=script.token, max_retries=0, timeout=120) as client:
+        yield client
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_openai_client_talks_to_the_model_in_chat(script: Script, client: openai.OpenAI, data_dir: Path) -> None:
     assert client.models.list().data == []
     with pytest.raises(openai.NotFoundError, match="No model is loaded") as none:
         client.chat.completions.create(model="any", messages=MESSAGES)  # type: ignore[arg-type]
@@ -76,8 +81,9 @@ def test_the_openai_client_talks_to_the_model_in_chat(script: Script, data_dir: 
 
     assert script.call("DELETE", "/chat/model") == (200, {"loaded": None})
     assert client.models.list().data == []
-    with pytest.raises(openai.PermissionDeniedError):
-        openai.OpenAI(base_url=base, api_key="wrong", max_retries=0).models.list()
+    stranger = openai.OpenAI(base_url=client.base_url, api_key="wrong", max_retries=0)
+    with stranger, pytest.raises(openai.PermissionDeniedError):
+        stranger.models.list()
     AccessTokens(data_dir / "api_tokens.json").switch(False)
     with pytest.raises(openai.PermissionDeniedError):
         client.models.list()

@@ -13,6 +13,7 @@ import pytest
 from desktop_app.paths import demo_dir
 from tests.native.screen import missing_programs
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 900
 # Only the loopback interface, and in it everything that the test starts.

@@ -87,7 +87,7 @@ def test_what_is_offered_is_what_is_tried() -> None:
     from desktop_app.domain.quantize_method import METHODS
 
     transformers = {
-        name for name, how in METHODS.items() if how.family not in ("gguf", "gptq", "onnx")
-    }  # the latter: test_gptq.py, test_onnx.py
+        name for name, how in METHODS.items() if how.family not in ("gguf", "gptq", "awq", "onnx")
+    }  # the latter: test_gptq.py, test_awq.py, test_onnx.py
     assert transformers <= BOUNDS.keys()
     assert not any("int4" in name for name in METHODS)  # torchao would store them in 8 bits

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from desktop_app import paths
 from desktop_app.commands.checks import Check
 from desktop_app.commands.selftest import Made, examined, make
 from desktop_app.result_folder import write_manifest
 
+pytestmark = pytest.mark.long
 MODEL, DATA = paths.demo_model(), paths.demo_data()
 Damage = Callable[[bytes], bytes]
 

@@ -134,7 +134,8 @@ class QuantizeForm(Form[QuantizeSpec]):
         """Say what is not quantized, or with more bits."""
         if all(family_of(method) == "gguf" for method in self.methods):  # type: ignore[arg-type]
             return "One file with tokenizer and chat template in it. Norms are written in 32 bits."
-        kept = "The output layer, embeddings and norms stay in 16 bits."
+        where = "Except in GGUF files, the" if self.has_gguf else "The"
+        kept = f"{where} output layer, embeddings and norms stay in 16 bits."
         shape = self.weights.shape if self.weights is not None else ModelShape()
         if self.is_four_bit_block and (odd := odd_layers(shape, fits_four_bits)):
             kept += f" So do {odd}, because the 4-bit kernels want multiples of 64 inputs and 32 outputs."

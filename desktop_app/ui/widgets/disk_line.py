@@ -6,6 +6,7 @@ from nicegui import ui
 
 from desktop_app.domain.spec import AnySpec
 from desktop_app.errors import AppError
+from desktop_app.hardware.disk import SMALL_FILES_BYTES
 from desktop_app.memory_plan import MemoryPlan
 from desktop_app.memory_plan.disk import DiskPart, DiskRoom, disk_rooms
 from desktop_app.ui.wording import size_text
@@ -60,11 +61,16 @@ class DiskLine:
         self._volumes.clear()
         with self._volumes:
             for room in rooms:
-                is_full = room.needed_bytes > room.free_bytes
-                said = f"{size_text(room.needed_bytes)} of {size_text(room.free_bytes)} free where {room.folder} lies"
-                ui.label(f"Does not fit: {said}" if is_full else said).classes("c-bad" if is_full else "c-3").mark(
-                    "disk"
-                )
+                said = ui.label(f"{room_text(room)} where {room.folder} lies").mark("disk")
+                said.classes("c-bad" if room.is_too_small else "c-3")
+
+
+def room_text(room: DiskRoom) -> str:
+    """Say what a volume gets and has; where that is too little, also what a job wants beside it."""
+    needed, free = size_text(room.needed_bytes), f"{size_text(room.free_bytes)} free"
+    if not room.is_too_small:
+        return f"{needed} of {free}"
+    return f"Does not fit: {needed} and {size_text(SMALL_FILES_BYTES)} for small files, of {free}"
 
 
 def _place(spec: AnySpec | None) -> object:

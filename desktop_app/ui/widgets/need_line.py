@@ -18,6 +18,7 @@ from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import memory_text, size_text
 from desktop_app.ui.work_time import time_text
 
+from .disk_line import room_text
 from .hint import hint
 
 _FOLLOW_S = 2.0
@@ -84,9 +85,8 @@ def _figures(plan: JobPlan, rooms: Sequence[DiskRoom]) -> Iterator[tuple[str, st
     """Name, amount, formula and colour of each."""
     parts = "".join(f"{part.name}, {size_text(part.bytes)}: {part.formula}.\n" for part in plan.memory.disk)
     for room in rooms:
-        words, colour = _VERDICTS["does_not_fit"] if room.needed_bytes > room.free_bytes else ("", "")
-        said = f"{words}{size_text(room.needed_bytes)} of {size_text(room.free_bytes)} free"
-        yield "Disk", said, f"{parts}Free where {room.folder} lies.", colour
+        colour = "c-bad" if room.is_too_small else ""
+        yield "Disk", room_text(room), f"{parts}Free where {room.folder} lies.", colour
     main = plan.memory
     yield _memory("GPU memory" if main.where == "gpu" else "Memory", main)
     if main.ram is not None:
