@@ -7,10 +7,10 @@ the weights at are tried, ten for each group of weights, on some of the text.
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import linear_layers, quantized_bytes
+from desktop_app.domain.quantized_size import linear_layers
 
 from .duration import Duration, device_operations
-from .gptq import text_tokens
+from .gptq import packed_in_ram, text_tokens
 from .terms import Term
 
 # NOTE: as in gptqmodel's AWQProcessor: scales tried, groups of layers in a block that each run it in parts, outputs
@@ -35,7 +35,7 @@ def awq_terms(spec: QuantizeSpec, facts: ModelFacts, is_gpu: bool) -> list[Term]
     read = sum(each.into * each.count for each in layers) // max(1, shape.layers)
     looked_at = tokens // max(1, tokens // _CLIP_TOKENS)
     return [
-        *([] if is_gpu else awq_ram_terms(spec, facts)),
+        *([] if is_gpu else packed_in_ram(spec, "awq", facts)),
         Term(name="Block", bytes=6 * block, formula=f"{block:,} weights × 3 × 2 bytes: kept, scaled and tried"),
         Term(
             name="Activations",
@@ -48,15 +48,6 @@ def awq_terms(spec: QuantizeSpec, facts: ModelFacts, is_gpu: bool) -> list[Term]
             formula=f"{_CLIPPED_TOGETHER} outputs × {looked_at:,} tokens × {widest:,} inputs × 2 × 2 bytes",
             source=_MEASURED,
         ),
-    ]
-
-
-def awq_ram_terms(spec: QuantizeSpec, facts: ModelFacts) -> list[Term]:
-    """Return what AWQ keeps in RAM wherever it computes: the model, and its packed layers beside it."""
-    packed = quantized_bytes(spec, "awq", facts)
-    return [
-        Term(name="Weights", bytes=2 * facts.parameters, formula=f"{facts.parameters:,} weights × 2 bytes"),
-        Term(name="Packed", bytes=packed, formula="the result, beside them"),
     ]
 
 

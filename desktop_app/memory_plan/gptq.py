@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from desktop_app.domain.machine import MachineSample
 from desktop_app.domain.model_facts import Matrix, ModelFacts
+from desktop_app.domain.quantize_method import QuantizeMethod
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import (
     CALIBRATION_TOKENS,
@@ -39,7 +40,7 @@ def gptq_terms(spec: QuantizeSpec, facts: ModelFacts, is_gpu: bool) -> list[Term
     layer = sum(each.weights for each in linear_layers(shape)) // max(1, shape.layers)
     together = max(map(len, GPTQ_TOGETHER))
     return [
-        *([] if is_gpu else gptq_ram_terms(spec, facts)),
+        *([] if is_gpu else packed_in_ram(spec, "gptq", facts)),
         Term(
             name="Block",
             bytes=8 * layer,
@@ -58,9 +59,9 @@ def gptq_terms(spec: QuantizeSpec, facts: ModelFacts, is_gpu: bool) -> list[Term
     ]
 
 
-def gptq_ram_terms(spec: QuantizeSpec, facts: ModelFacts) -> list[Term]:
-    """Return what GPTQ keeps in RAM wherever it computes: the model, and its packed layers beside it."""
-    packed = quantized_bytes(spec, "gptq", facts)
+def packed_in_ram(spec: QuantizeSpec, method: QuantizeMethod, facts: ModelFacts) -> list[Term]:
+    """Return what GPTQ and AWQ keep in RAM wherever they compute: the model, and its packed layers beside it."""
+    packed = quantized_bytes(spec, method, facts)
     return [
         Term(name="Weights", bytes=2 * facts.parameters, formula=f"{facts.parameters:,} weights × 2 bytes"),
         Term(name="Packed", bytes=packed, formula="the result, beside them"),

@@ -9,8 +9,8 @@ from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.domain.spec import AnySpec
 
-from .awq import awq_ram_terms, awq_terms
-from .gptq import gptq_ram_terms, gptq_terms
+from .awq import awq_terms
+from .gptq import gptq_terms, packed_in_ram
 from .terms import UNCHECKED, Term
 from .weights import Weights
 
@@ -54,9 +54,9 @@ def terms_in_ram(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Ter
     if "onnx_int8" in spec.methods:
         found.append(_onnx(weights))
     if "gptq" in spec.methods:
-        found.append(gptq_ram_terms(spec, facts))
+        found.append(packed_in_ram(spec, "gptq", facts))
     if "awq" in spec.methods:
-        found.append(awq_ram_terms(spec, facts))
+        found.append(packed_in_ram(spec, "awq", facts))
     return max(found, key=_size)
 
 
