@@ -9,7 +9,7 @@ from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import linear_layers
 
-from .duration import Duration, device_operations
+from .duration import Duration, device_operations, guessed
 from .gptq import packed_in_ram, text_tokens
 from .terms import Term
 
@@ -62,11 +62,4 @@ def awq_duration(
     clip_s = _CLIP_S_A_WEIGHT_GPU if is_gpu else _CLIP_S_A_WEIGHT
     seconds = _LIBRARIES_S + operations / rate + weights * clip_s
     words = f"{operations:.2g} operations ÷ {rate:.2g} per second + {weights:,} weights × {clip_s:.0e} s"
-    return Duration(
-        seconds=seconds,
-        least_s=seconds / _SPREAD,
-        most_s=seconds * _SPREAD,
-        source="guess",
-        work_bytes=work_bytes or None,
-        formula=f"{_LIBRARIES_S} s + {words}. {_MEASURED}",
-    )
+    return guessed(seconds, _SPREAD, work_bytes, f"{_LIBRARIES_S} s + {words}. {_MEASURED}")

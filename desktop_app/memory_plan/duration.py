@@ -212,6 +212,18 @@ def _rate(
     return device_operations(sample, spec.threads, on_gpu) / operations, "guess", _SPREAD["guess"]
 
 
+def guessed(seconds: float, spread: float, work_bytes: int, formula: str) -> Duration:
+    """A guess that may be wrong by a factor of `spread` either way."""
+    return Duration(
+        seconds=seconds,
+        least_s=seconds / spread,
+        most_s=seconds * spread,
+        source="guess",
+        work_bytes=work_bytes or None,
+        formula=formula,
+    )
+
+
 def together(parts: Sequence[Duration | None]) -> Duration | None:
     """Add guesses of what is done one after the other; None where nobody can say one of them."""
     known = [each for each in parts if each is not None]

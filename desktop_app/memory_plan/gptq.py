@@ -19,7 +19,7 @@ from desktop_app.domain.quantized_size import (
     quantized_bytes,
 )
 
-from .duration import Duration, device_operations, words_of
+from .duration import Duration, device_operations, guessed, words_of
 from .terms import Term
 
 # The sums, a copy with damping, its factor, the inverse and the inverse's factor, 4 bytes each.
@@ -87,14 +87,7 @@ def gptq_duration(
     rate = device_operations(sample, spec.threads, is_gpu)
     seconds = _LIBRARIES_S + operations / rate + columns * _COLUMN_S
     words = f"{operations:.2g} operations ÷ {rate:.2g} per second + {columns:,} columns × {_COLUMN_S} s"
-    return Duration(
-        seconds=seconds,
-        least_s=seconds / _SPREAD,
-        most_s=seconds * _SPREAD,
-        source="guess",
-        work_bytes=work_bytes or None,
-        formula=f"{_LIBRARIES_S} s + {words}: {words_of('guess', is_training=False)}",
-    )
+    return guessed(seconds, _SPREAD, work_bytes, f"{_LIBRARIES_S} s + {words}: {words_of('guess', is_training=False)}")
 
 
 def text_tokens(spec: QuantizeSpec) -> int:
