@@ -41,7 +41,7 @@ async def choose_file(state: WindowState, is_pairs: bool) -> None:
 
 
 def start_training(state: WindowState, is_pairs: bool) -> None:
-    """Open the fine-tuning form with what was kept here and the model that was asked.
+    """Train the model that was asked on what was kept here; the form of Fine-tune shows with which settings.
 
     Raises:
         DataError: nothing was kept yet.
@@ -56,4 +56,4 @@ def start_training(state: WindowState, is_pairs: bool) -> None:
     state.files.add(str(file))
     state.files.reports.pop(str(file), None)  # it has grown
     spec = FinetuneSpec(model=model or str(paths.demo_model()), data=str(file), objective="dpo" if is_pairs else "sft")
-    state.fill_form(spec.model_dump(mode="json"))
+    state.fill_form(spec.model_dump(mode="json"), starts=True)

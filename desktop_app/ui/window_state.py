@@ -89,6 +89,7 @@ class WindowState:
         self.model = ""
         self.data = ""
         self.prefill: JobSpec | None = None
+        self.is_start_promised = False  # what fills the form in is to start by itself
         self.level = "Simple"  # how much forms show; a page that is drawn anew shows as much
         self.jobs: list[Job] = []
         self.jobs_problem: AppError | None = None
@@ -159,16 +160,17 @@ class WindowState:
         """Choose the data that the fine-tuning form works on."""
         self.data = str(path)
 
-    def fill_form(self, raw: dict[str, Any]) -> None:
+    def fill_form(self, raw: dict[str, Any], starts: bool = False) -> None:
         """Open the form of a spec, filled in with it, for 'run again'.
 
-        A form that is drawn hears `prefilled`; one that is drawn later takes `prefill`.
+        A form that is drawn hears `prefilled`; one that is drawn later takes `prefill`. With `starts` it starts by
+        itself, unless something speaks against that.
 
         Raises:
             SpecError: if another version of the program wrote the spec and this one cannot read it.
         """
         spec = parse_spec(raw)
-        self.prefill = spec
+        self.prefill, self.is_start_promised = spec, starts
         self.choose_model(subject_of(spec))
         if spec.kind == "finetune":
             self.choose_data(spec.data)

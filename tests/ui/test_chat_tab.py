@@ -135,6 +135,7 @@ async def test_conversations_are_kept_edited_corrected_and_saved(user: User, tal
     assert [turn.text for turn in sent] == ["Be brief.", "another", "No.", "third"]
     user.find(marker="train-next").click()
     await until(lambda: talking.tab == "finetune")
+    assert talking.is_start_promised  # one click: the form starts by itself
     assert talking.data == str(paths.chat_answers_file())
     assert talking.model == talking.settings.model_folders[0]
 

@@ -67,6 +67,44 @@ async def test_start_submits_what_is_filled_in(user: User, chosen: WindowState) 
     assert chosen.job_id == next(jobs_dir().glob("[0-9]*")).name
 
 
+async def test_what_another_tab_fills_in_starts_by_itself_with_what_is_advised(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await chosen.look_at_machine()
+    good = Path(chosen.data).with_name("good.jsonl")
+    make_chats(good)
+    asked = FinetuneSpec(model=chosen.model, data=str(good), epochs=1)
+    chosen.fill_form(asked.model_dump(mode="json"), starts=True)
+    await until(lambda: chosen.tab == "jobs")
+    (spec,) = specs()
+    assert isinstance(spec, FinetuneSpec)
+    assert (spec.data, spec.epochs, spec.keep_best) == (str(good), 5, True)
+    assert not chosen.is_start_promised
+
+
+async def test_what_speaks_against_a_promised_start_is_told(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    await chosen.look_at_machine()
+    raw = FinetuneSpec(model=chosen.model, data=chosen.data, bad_rows="stop").model_dump(mode="json")
+    chosen.fill_form(raw, starts=True)
+    await sees(user, "Not started by itself")
+    await sees(user, "has bad rows")
+    full = chosen.machine[-1].model_copy(update={"memory_used": chosen.machine[-1].memory_total})
+    chosen.machine.append(full)
+    chosen.fill_form({**raw, "bad_rows": "skip"}, starts=True)
+    await sees(user, "Needs about")
+    await until(lambda: not chosen.is_start_promised)
+    assert specs() == [] and chosen.tab == "finetune"
+
+
+async def test_who_changes_the_form_starts_it_too(user: User, chosen: WindowState) -> None:
+    await open_tab(user, chosen, "finetune")
+    chosen.fill_form(FinetuneSpec(model=chosen.model, data=chosen.data).model_dump(mode="json"), starts=True)
+    user.find(marker="epochs").clear().type("2")
+    assert not chosen.is_start_promised
+    await sees(user, "Starts at once")
+    assert specs() == []
+
+
 async def test_a_wrong_number_is_told_while_typing_and_stops_start(user: User, chosen: WindowState) -> None:
     await open_tab(user, chosen, "finetune")
     await sees(user, "Starts at once")

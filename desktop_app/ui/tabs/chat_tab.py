@@ -79,7 +79,7 @@ class _ChatTab:
             ui.menu_item("Train on saved answers", lambda: self._train(is_pairs=False)).mark("train-answers")
             ui.menu_item("Train on votes", lambda: self._train(is_pairs=True)).mark("train-votes")
         self.next_run = button("", "o_tune", on_click=lambda: self._train(self.is_pairs)).mark("train-next")
-        hint(self.next_run, "Open Fine-tune with what was saved here, ready to start")
+        hint(self.next_run, "Start a training of this model with what was saved here")
         self.next_run.set_visibility(False)
         kept = [is_pairs for is_pairs in (False, True) if file_of(self.state, is_pairs).is_file()]
         if kept:

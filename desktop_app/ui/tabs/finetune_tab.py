@@ -31,13 +31,14 @@ from desktop_app.ui.widgets.button import button, icon_button
 from desktop_app.ui.widgets.choice import Choice
 from desktop_app.ui.widgets.earlier_runs import earlier_runs
 from desktop_app.ui.widgets.figure import Figure, figure_row
-from desktop_app.ui.widgets.finetune_fields import WORDS, advanced_fields, simple_fields
+from desktop_app.ui.widgets.finetune_fields import METHOD_NOTES, WORDS, advanced_fields, simple_fields
 from desktop_app.ui.widgets.form_controls import FormControls
 from desktop_app.ui.widgets.hint import hint
 from desktop_app.ui.widgets.layers_dialog import choose_layers, choose_whole
 from desktop_app.ui.widgets.page import TitleBar
 from desktop_app.ui.widgets.path_picker import pick_file, pick_folder
 from desktop_app.ui.widgets.plan_pane import PlanPane
+from desktop_app.ui.widgets.promised_start import PromisedStart
 from desktop_app.ui.widgets.save_spec import opened_preset, save_form
 from desktop_app.ui.widgets.start_bar import StartBar
 from desktop_app.ui.widgets.start_with import StartWith
@@ -48,15 +49,6 @@ from desktop_app.ui.window_state import WindowState
 from desktop_app.ui.wording import duration_text
 from desktop_app.ui.work_time import span_text
 
-_METHODS = {
-    "lora": "The model stays as it is; a small adapter beside it is trained.",
-    "qlora": "The model is held in 4 bits; a small adapter beside it is trained.",
-    "lora_8bit": "The model is held in 8 bits; a small adapter beside it is trained.",
-    "dora": "Like LoRA, and the length of each row of weights is trained apart from its direction.",
-    "rslora": "Like LoRA, scaled by the root of the rank: for ranks above 32.",
-    "pissa": "Like LoRA, started from the strongest directions of the weights: learns faster at first.",
-    "full": "Every weight is trained: the most memory, and the result is a whole model.",
-}
 _HELD_OUT = "held out"  # a path is never that
 _FOLLOW_S = 0.25
 _EARLIER_COUNT = 4
@@ -100,6 +92,7 @@ class _FinetuneTab:
                 self.earlier = ui.column().classes("w-full gap-0")
             TokenPreview(self.state, self.form)
         self.start_bar = StartBar(self._start, self._draw_actions)
+        self.promised = PromisedStart(self.state, self.plan, self.start_with, self.start_bar)
 
     def _draw_sentence(self) -> None:
         grid = ui.element("div").classes("grid w-full gap-x-4 gap-y-4 max-w-[620px]")
@@ -150,6 +143,7 @@ class _FinetuneTab:
         button("Several runs", kind="quiet", on_click=self._vary).mark("several-runs")
 
     def _changed(self, name: str) -> None:
+        self.state.is_start_promised = False  # the user has taken over
         if name in ("method", "objective") and self.form.follow_method():
             self.controls.show()
         self._follow()
@@ -189,6 +183,7 @@ class _FinetuneTab:
         state, values = self.state, self.form.values
         if values["model"] != state.model or values["data"] != state.data:
             values["model"], values["data"] = state.model, state.data
+            state.is_start_promised = False  # it was for others
         reading = state.files.reading(state.data)
         values["layout"], values["columns"] = reading.layout, reading.columns
         values["overlay"] = state.files.choice(state.data).overlay or None if state.data else None
@@ -217,6 +212,7 @@ class _FinetuneTab:
         self._show_figures()
         self._show_earlier()
         self._show_start()
+        self.promised.look(self.form, self._is_counted)
 
     def _show_choices(self) -> None:
         state, facts, report = self.state, self.form.facts, self.form.report
@@ -232,7 +228,7 @@ class _FinetuneTab:
         chosen = self.form.values["evaluation_data"] or _HELD_OUT
         self.evaluation.show(held_out | others, chosen, "Never trained on; what was learned is measured there.")
         values = self.form.values
-        self.method_note.set_text(f"{objective_note(values['objective'])} {_METHODS[values['method']]}")
+        self.method_note.set_text(f"{objective_note(values['objective'])} {METHOD_NOTES[values['method']]}")
         for group, is_used in (("4 bits", values["method"] == "qlora"), ("Adapter", values["method"] != "full")):
             for element in self.groups[group]:
                 element.set_visibility(is_used)

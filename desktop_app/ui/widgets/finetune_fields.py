@@ -47,6 +47,15 @@ WORDS: dict[str, str] = {
     "stop": "Stop at the first",
     "skip": "Leave them out",
 }
+METHOD_NOTES = {
+    "lora": "The model stays as it is; a small adapter beside it is trained.",
+    "qlora": "The model is held in 4 bits; a small adapter beside it is trained.",
+    "lora_8bit": "The model is held in 8 bits; a small adapter beside it is trained.",
+    "dora": "Like LoRA, and the length of each row of weights is trained apart from its direction.",
+    "rslora": "Like LoRA, scaled by the root of the rank: for ranks above 32.",
+    "pissa": "Like LoRA, started from the strongest directions of the weights: learns faster at first.",
+    "full": "Every weight is trained: the most memory, and the result is a whole model.",
+}
 _EMPTY = {
     "max_steps": "no limit",
     "max_rows": "all",

@@ -16,7 +16,7 @@ class StartBar:
         self._is_starting = False
         self._missing = ""
         with action_bar():
-            self._button = button("Start", "o_play_arrow", "primary", self._start).mark("start")
+            self._button = button("Start", "o_play_arrow", "primary", self.start).mark("start")
             self._icon = ui.icon("o_error_outline").classes("c-bad text-[16px] -mr-1")
             self._note = ui.label().classes("c-2 truncate").mark("start-note")
             self._button.props["aria-describedby"] = self._note.html_id
@@ -30,7 +30,8 @@ class StartBar:
         self._icon.set_visibility(bool(missing) and is_error)
         self._button.set_enabled(not missing and not self._is_starting)
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Start, unless that is on its way or something is missing."""
         # A second click may be on its way before the button is seen disabled.
         if self._is_starting or self._missing:
             return

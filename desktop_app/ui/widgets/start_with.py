@@ -23,9 +23,10 @@ class StartWith:
         self._on_use = on_use
         self._key: object = None
         self._found: StartingPoint | None = None
+        self._open: dict[str, Any] = {}  # advised, and not as in the form
         with ui.row().classes("w-full gap-3 items-start no-wrap") as self._row:
             self._text = ui.label().classes("t-small c-2 min-w-0 flex-1").mark("start-with")
-            self._use = button("Use these", kind="quiet", on_click=self._take).mark("use-start")
+            self._use = button("Use these", kind="quiet", on_click=self.take).mark("use-start")
             self._use.classes("shrink-0 -mt-1")
         self._row.set_visibility(False)
 
@@ -43,17 +44,14 @@ class StartWith:
                 self._found = None
             self._text.set_text("" if self._found is None else self._found.sentence)
             self._row.set_visibility(self._found is not None)
-        found = self._found
-        is_taken = (
-            spec is not None
-            and found is not None
-            and all(getattr(spec, name) == value for name, value in found.changes.items())
-        )
-        self._use.set_visibility(not is_taken)
+        changes = self._found.changes if self._found is not None and spec is not None else {}
+        self._open = {name: value for name, value in changes.items() if getattr(spec, name) != value}
+        self._use.set_visibility(bool(self._open))
 
-    def _take(self) -> None:
-        if self._found is not None and self._found.changes:
-            self._on_use(self._found.changes)
+    def take(self) -> None:
+        """Put what is advised into the form."""
+        if self._open:
+            self._on_use(self._open)
 
 
 def _gpu_use(sample: MachineSample) -> tuple[int, ...]:
