@@ -41,7 +41,8 @@ __all__ = [
 Verdict = Literal["fits", "tight", "does_not_fit", "unknown"]
 MARGIN = 0.15
 
-_CPU_LIBRARIES_BYTES = 560_000_000
+_TRAINING_BYTES = 560_000_000
+_TRANSFORMERS_BYTES = 430_000_000
 _TORCH_BYTES = 250_000_000
 _COPYING_KINDS = ("bring_in", "download", "bundle", "open_bundle")
 _GPU_CONTEXT_BYTES = 600_000_000
@@ -167,12 +168,14 @@ def _program(spec: AnySpec, is_gpu: bool) -> Term:
     if is_gpu:
         return Term(name="CUDA context", bytes=_GPU_CONTEXT_BYTES, formula="about 0.6 GB", source=UNCHECKED)
     if spec.kind in _COPYING_KINDS:
-        return Term(name="Program", bytes=100_000_000, formula="about 0.1 GB, without PyTorch", source="Measured.")
+        return Term(name="Program", bytes=50_000_000, formula="about 50 MB, without PyTorch", source="Measured.")
     if spec.kind == "convert":
         return Term(name="Program", bytes=_TORCH_BYTES, formula="about 0.25 GB", source="Measured: PyTorch alone.")
-    return Term(
-        name="Program", bytes=_CPU_LIBRARIES_BYTES, formula="about 0.56 GB", source="Measured: torch, trl, peft."
-    )
+    if spec.kind == "finetune":
+        size, words, what = _TRAINING_BYTES, "about 0.56 GB", "torch, trl, peft"
+    else:
+        size, words, what = _TRANSFORMERS_BYTES, "about 0.43 GB", "torch, transformers"
+    return Term(name="Program", bytes=size, formula=words, source=f"Measured: {what}.")
 
 
 def _beside_gpu(spec: AnySpec, weights: Weights) -> list[Term]:

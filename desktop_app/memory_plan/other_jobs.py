@@ -3,7 +3,7 @@
 from desktop_app.domain.convert_spec import ConvertSpec
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.export_spec import ExportSpec
-from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.domain.quantized_size import linear_layers
@@ -14,11 +14,12 @@ from .gptq import gptq_terms, packed_in_ram
 from .terms import UNCHECKED, Term
 from .weights import Weights
 
-_STREAMING_BYTES = 100_000_000
-_COPYING_BYTES = 50_000_000
+_STREAMING_BYTES = 60_000_000
+_OPENING_BYTES = 290_000_000
+_COPYING_BYTES = 20_000_000
+_SMOKE_TEST_TOKENS = 64
 _STREAMED = "Measured with models of 0.25 to 2 GB."
-_COPIED = "Measured with 40 MB: less than that."
-_CONVERTED = "Measured with 42 and 158 MB, pages of the mapped file among it."
+_COPIED = "Measured with 40 to 220 MB."
 _ONNX_BYTES_PER_WEIGHT = 17
 # Tables of (tokens, words) that are held at once: logits, their logarithms and what is kept of them; to compare two
 # models also the original's, their difference, and its share in the divergence.
@@ -35,14 +36,12 @@ def other_terms(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Term
         case EvaluateSpec():
             return _evaluate(spec, weights)
         case ExportSpec():
-            words = "a few rows at a time, about 0.1 GB"
-            pieces = Term(name="Conversion", bytes=_STREAMING_BYTES, formula=words, source=_STREAMED)
-            return [*weights.plain(), pieces]  # the original is loaded to compare with
+            return _export(spec, weights)
         case ConvertSpec():
-            formula = f"its weight file, {facts.size_bytes:,} bytes; less where there are several"
-            return [Term(name="Weights", bytes=facts.size_bytes, formula=formula, source=_CONVERTED)]
+            words = "a tensor at a time from the mapped file; files from before torch 1.6 are read whole"
+            return [Term(name="Conversion", bytes=_COPYING_BYTES, formula=words, source=_COPIED)]
         case _:
-            words = "a piece at a time, about 0.05 GB"
+            words = "a piece at a time, about 20 MB"
             return [Term(name="Copying", bytes=_COPYING_BYTES, formula=words, source=_COPIED)]
 
 
@@ -60,6 +59,31 @@ def terms_in_ram(spec: AnySpec, facts: ModelFacts, weights: Weights) -> list[Ter
     return max(found, key=_size)
 
 
+def _export(spec: ExportSpec, weights: Weights) -> list[Term]:
+    """The original is loaded to compare with what the result says."""
+    words = weights.shape.vocab_size
+    pieces = Term(name="Conversion", bytes=_STREAMING_BYTES, formula="a few rows at a time", source=_STREAMED)
+    logits = Term(
+        name="Logits",
+        bytes=2 * _SMOKE_TEST_TOKENS * words * 4,
+        formula=f"2 × {_SMOKE_TEST_TOKENS} tokens × {words:,} words × 4 bytes",
+    )
+    return [*weights.plain(), pieces, logits, *([_opening(weights)] if spec.form == "gguf" else [])]
+
+
+def _opening(weights: Weights) -> Term:
+    """The process that opens a finished copy takes at least this, and no more where there is no more."""
+    shape = weights.shape
+    layer = _layer_weights(shape)
+    return Term(
+        name="Check",
+        bytes=_OPENING_BYTES + layer * weights.width,
+        formula=f"a second process, about 0.29 GB, with a layer of {layer:,} weights × {weights.width} bytes at a "
+        "time; with the whole copy where that much is free",
+        source=UNCHECKED if weights.is_gpu else _STREAMED,
+    )
+
+
 def _quantize(spec: QuantizeSpec, facts: ModelFacts, weights: Weights) -> list[Term]:
     """One family is made after the other: the one that needs most counts."""
     streamed = [method for method in spec.methods if METHODS[method].streams]
@@ -71,6 +95,10 @@ def _quantize(spec: QuantizeSpec, facts: ModelFacts, weights: Weights) -> list[T
     if "onnx_int8" in spec.methods and not weights.is_gpu:
         found.append(_onnx(weights))
     return max(found, key=_size)
+
+
+def _layer_weights(shape: ModelShape) -> int:
+    return sum(each.weights for each in linear_layers(shape)) // max(1, shape.layers)
 
 
 def _size(terms: list[Term]) -> int:
@@ -90,12 +118,13 @@ def _streamed(spec: QuantizeSpec, weights: Weights, copies: int) -> list[Term]:
         Term(
             name="Conversion",
             bytes=_STREAMING_BYTES * copies,
-            formula="a few rows at a time, about 0.1 GB for each copy",
+            formula="a few rows at a time, about 60 MB for each copy",
             source=_STREAMED,
-        )
+        ),
+        _opening(weights),
     ]
     if spec.importance_matrix:
-        layer = sum(each.weights for each in linear_layers(shape)) // max(1, shape.layers)
+        layer = _layer_weights(shape)
         tokens = 8 * 512
         values = tokens * (4 * shape.intermediate_size + 6 * shape.hidden_size)
         terms.append(

@@ -4,7 +4,7 @@
 Memory is anonymous memory (RssAnon, looked at every 20 ms): what the kernel cannot take back; of the worker, and of the
 process in which it has the finished file opened. Linux only.
 
-    python -m tests.bench.gguf [--methods gguf_q8_0 gguf_q4_k_m] [--gigabytes 0.25 0.5 1 2] [--embedding]
+    python -m tests.bench.gguf [--methods gguf_q8_0 gguf_q4_k_m] [--gigabytes 0.25 0.5 1 2] [--embedding] [--layers]
 """
 
 import argparse
@@ -25,7 +25,14 @@ from desktop_app.process import helper_environment, own_command
 from tests.fakes.model_files import LLAMA, header_bytes, llama_tensors
 from tests.fakes.tiny_tokenizer import write_tokenizer
 
+_ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = 1 << 22
+SHORT_OF_MEMORY = """
+import sys
+from desktop_app.workers import reload_check, run
+reload_check._MOST_OF_FREE = 0.0
+sys.exit(run.run_worker(sys.argv[1]))
+"""
 
 
 def main() -> None:
@@ -34,6 +41,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["gguf_f16", "gguf_q8_0", "gguf_q4_k_m"])
     parser.add_argument("--gigabytes", nargs="+", type=float, default=[0.25, 0.5, 1, 2])
     parser.add_argument("--embedding", action="store_true", help="also a model whose embedding alone has 1 GB")
+    parser.add_argument("--layers", action="store_true", help="open copies as where memory is short: layer by layer")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None, help="where the models are written for a while")
     asked = parser.parse_args()
@@ -50,7 +58,7 @@ def _measure(asked: argparse.Namespace, name: str, size: int, vocabulary: int) -
         model = _write_model(Path(place) / "model", size, vocabulary)
         real = (model / "model.safetensors").stat().st_size
         for method in asked.methods:
-            peak, imports, opener, seconds, written = _run(Path(place), model, method, asked.threads)
+            peak, imports, opener, seconds, written = _run(asked, Path(place), model, method)
             speed = real / 1e6 / seconds
             figures = (
                 f"{peak:.0f}",
@@ -88,13 +96,16 @@ def _write_model(folder: Path, size: int, vocabulary: int) -> Path:
     return folder
 
 
-def _run(place: Path, model: Path, method: str, threads: int) -> tuple[float, float, float, float, int]:
+def _run(asked: argparse.Namespace, place: Path, model: Path, method: str) -> tuple[float, float, float, float, int]:
     """Return peak anonymous memory, that while writing, that of the process which opens the copy; seconds, bytes."""
-    spec = parse_spec({"kind": "quantize", "model": str(model), "method": method, "device": "cpu", "threads": threads})
+    spec = parse_spec(
+        {"kind": "quantize", "model": str(model), "method": method, "device": "cpu", "threads": asked.threads}
+    )
     job = create_job_folder(place, f"job-{method}", spec)
     started = time.monotonic()
+    role = [sys.executable, "-c", SHORT_OF_MEMORY] if asked.layers else own_command("--worker")
     worker = subprocess.Popen(
-        own_command("--worker", str(job.path)), env=helper_environment(threads), stdout=subprocess.DEVNULL
+        [*role, str(job.path)], env=helper_environment(asked.threads), stdout=subprocess.DEVNULL, cwd=_ROOT
     )
     peak, opener, at_writing = 0.0, 0.0, []
     while worker.poll() is None:

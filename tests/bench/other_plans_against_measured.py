@@ -4,7 +4,7 @@
 
 Random Llamas of two sizes and vocabularies. Measured is the most that a worker and the processes it starts hold
 together, what they share counted once; not pages of mapped weights, which the system takes back
-where it needs them. Linux only.
+where it needs them. Finished copies are opened as where memory is short, which is what a plan counts. Linux only.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from desktop_app.library.model_folder import listed_facts  # noqa: E402
 from desktop_app.memory_plan import memory_plan  # noqa: E402
 from desktop_app.paths import demo_model  # noqa: E402
 from desktop_app.process import helper_environment  # noqa: E402
+from tests.bench.gguf import SHORT_OF_MEMORY  # noqa: E402
 
 _HEADS = {"num_attention_heads": 8, "num_key_value_heads": 4, "max_position_embeddings": 4096}
 MODELS: dict[str, dict[str, Any]] = {
@@ -116,8 +117,10 @@ def _write_model(folder: Path, sizes: dict[str, Any]) -> None:
 def _measured_bytes(spec: AnySpec, jobs: Path) -> int:
     job = create_job_folder(jobs, f"job-{len(list(jobs.glob('*')))}", spec)
     with job.console_file.open("wb") as console:
-        command = [sys.executable, str(ROOT / "main.py"), "--worker", str(job.path)]
-        worker = subprocess.Popen(command, stdout=console, stderr=console, env=helper_environment(threads=1))
+        opens = spec.kind in ("quantize", "export")
+        role = ["-c", SHORT_OF_MEMORY] if opens else [str(ROOT / "main.py"), "--worker"]
+        command = [sys.executable, *role, str(job.path)]
+        worker = subprocess.Popen(command, stdout=console, stderr=console, env=helper_environment(threads=1), cwd=ROOT)
         held = _watched(psutil.Process(worker.pid), worker)
     last = job.read_events().events[-1]
     if not isinstance(last, Succeeded):

@@ -1,6 +1,7 @@
 """The quantization form: which model becomes smaller, and by which method."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -88,9 +89,12 @@ class QuantizeForm(Form[QuantizeSpec]):
         if (group := int(self.values["group_size"])) not in AWQ_GROUPS:
             return f"AWQ has groups of {', '.join(map(str, AWQ_GROUPS))}."
         shape = self.weights.shape if self.weights is not None else ModelShape()
-        odd = odd_layers(shape, lambda out, into: fits_awq(out, into, group))
-        wanted = f"AWQ takes all layers or none, and wants multiples of {group} inputs and 64 outputs"
-        return f"{wanted}, unlike {odd}." if odd else ""
+        odd = {each: odd_layers(shape, partial(fits_awq, group_size=each)) for each in AWQ_GROUPS}
+        if not odd[group]:
+            return ""
+        sound = [each for each in AWQ_GROUPS if not odd[each]]
+        do = f"Choose a group size of {max(sound)}" if sound else "Choose another format"
+        return f"{do}: AWQ takes all layers, in multiples of {group} inputs and 64 outputs, unlike {odd[group]}."
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class StartBar:
         with action_bar():
             self._button = button("Start", "o_play_arrow", "primary", self.start).mark("start")
             self._icon = ui.icon("o_error_outline").classes("c-bad text-[16px] -mr-1")
-            self._note = ui.label().classes("c-2 truncate").mark("start-note")
+            self._note = ui.label().classes("c-2 line-clamp-2 min-w-0").mark("start-note")
             self._button.props["aria-describedby"] = self._note.html_id
             ui.space()
             actions()

@@ -201,7 +201,9 @@ def test_what_is_streamed_needs_the_same_for_every_size() -> None:
     spec = QuantizeSpec(model="/models/a", method="gguf_q4_k_m", device="cpu")
     shapes = [_shape(2048, 8192, layers, 32, 8, 128_256, tied=True) for layers in (4, 80)]
     small, large = (memory_plan(spec, _facts(shape), _sample(8e9)) for shape in shapes)
-    assert small.needed_bytes == large.needed_bytes < 700_000_000
+    assert small.needed_bytes == large.needed_bytes
+    layer = 4 * (2 * 2048 * 2048 + 2 * 2048 * 512 + 3 * 2048 * 8192)  # in the process that opens the copy
+    assert large.needed_bytes - layer < 800_000_000
     assert small.disk_bytes < large.disk_bytes
 
 

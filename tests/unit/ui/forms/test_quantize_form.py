@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from desktop_app.domain.model_facts import ModelFacts
+from desktop_app.domain.model_facts import ModelFacts, ModelShape
 from desktop_app.domain.quantize_spec import QuantizeSpec
 from desktop_app.errors import SpecError
 from desktop_app.extras import missing_extra
+from desktop_app.ui.forms import quantize_form
 from desktop_app.ui.forms.quantize_form import QuantizeForm
 
 
@@ -102,6 +103,19 @@ def test_awq_takes_all_layers_and_names_what_it_needs(settings: dict[str, object
     assert form.reads_text and not form.has_gptq
     with pytest.raises(SpecError, match="awq"):
         form.to_spec()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"), [(192, "Choose a group size of 64: AWQ takes all layers"), (200, "Choose another format: AWQ")]
+)
+def test_awq_says_which_group_size_the_layers_can_have(monkeypatch: pytest.MonkeyPatch, inputs: int, said: str) -> None:
+    monkeypatch.setattr(quantize_form, "method_refusals", dict)
+    shape = ModelShape(hidden_size=inputs, intermediate_size=512, layers=1, heads=1, kv_heads=1, head_dim=64)
+    form = filled(shape=shape)
+    form.values |= {"method": "awq", "group_size": 128}
+    assert form.missing().startswith(said)
+    form.values["group_size"] = 64
+    assert (form.missing() == "") is (inputs == 192)
 
 
 def test_gptq_keeps_all_blocks_alike_and_names_what_it_needs() -> None:
