@@ -15,7 +15,8 @@ from .terms import UNCHECKED, Term
 from .weights import Weights
 
 _STREAMING_BYTES = 60_000_000
-_OPENING_BYTES = 290_000_000
+_OPENING_BYTES = 300_000_000
+_OPENING_GPU_BYTES = 600_000_000  # a second CUDA context
 _COPYING_BYTES = 20_000_000
 _SMOKE_TEST_TOKENS = 64
 _STREAMED = "Measured with models of 0.25 to 2 GB."
@@ -68,17 +69,29 @@ def _export(spec: ExportSpec, weights: Weights) -> list[Term]:
         bytes=2 * _SMOKE_TEST_TOKENS * words * 4,
         formula=f"2 × {_SMOKE_TEST_TOKENS} tokens × {words:,} words × 4 bytes",
     )
-    return [*weights.plain(), pieces, logits, *([_opening(weights)] if spec.form == "gguf" else [])]
+    terms = [*weights.plain(), pieces, logits]
+    return [*terms, _opening(weights), _read_back(weights)] if spec.form == "gguf" else terms
+
+
+def _read_back(weights: Weights) -> Term:
+    """What transformers holds beside the model while it reads a GGUF file: a tensor unpacked, and on its way."""
+    shape = weights.shape
+    largest = max(
+        shape.vocab_size * shape.hidden_size, max((each.out * each.into for each in shape.matrices), default=0)
+    )
+    formula = f"3 × the largest tensor, {largest:,} weights × 4 bytes"
+    return Term(name="Reading back", bytes=3 * largest * 4, formula=formula, source=_COUNTED)
 
 
 def _opening(weights: Weights) -> Term:
     """The process that opens a finished copy takes at least this, and no more where there is no more."""
     shape = weights.shape
     layer = _layer_weights(shape)
+    process = _OPENING_GPU_BYTES if weights.is_gpu else _OPENING_BYTES
     return Term(
         name="Check",
-        bytes=_OPENING_BYTES + layer * weights.width,
-        formula=f"a second process, about 0.29 GB, with a layer of {layer:,} weights × {weights.width} bytes at a "
+        bytes=process + layer * weights.width,
+        formula=f"a second process, about {process / 1e9:.1f} GB, with a layer of {layer:,} weights × {weights.width} bytes at a "
         "time; with the whole copy where that much is free",
         source=UNCHECKED if weights.is_gpu else _STREAMED,
     )

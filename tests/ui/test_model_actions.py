@@ -118,7 +118,7 @@ async def test_a_model_is_downloaded_by_name_with_chosen_files(user: User, state
     await sees(user, "Download 3.0 MB")
     await sees(user, "2 of 3 files")
     await sees(user, f"Model, 3.0 MB: the chosen files, each written where it stays.\nFree where {models_dir()} lies.")
-    await sees(user, "Program, 95 MB: about 0.1 GB, without PyTorch")
+    await sees(user, "Program, 48 MB: about 50 MB, without PyTorch")
     assert state.hub.calls[-1] == ("repo_files", {"repo": "o/goat", "revision": "v2"})
     user.find(kind=ui.checkbox, content="model.bin").click()
     await sees(user, "3 of 3 files")
