@@ -91,8 +91,8 @@ def _opening(weights: Weights) -> Term:
     return Term(
         name="Check",
         bytes=process + layer * weights.width,
-        formula=f"a second process, about {process / 1e9:.1f} GB, with a layer of {layer:,} weights × {weights.width} bytes at a "
-        "time; with the whole copy where that much is free",
+        formula=f"a second process, about {process / 1e9:.1f} GB, with one layer at a time, {layer:,} weights × "
+        f"{weights.width} bytes; with the whole copy where that much is free",
         source=UNCHECKED if weights.is_gpu else _STREAMED,
     )
 
