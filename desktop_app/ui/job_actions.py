@@ -43,8 +43,9 @@ CANCEL = Action(
     name="Cancel",
     icon="o_close",
     do=submit.cancel,
-    question="It ends at once and gives no result. Its checkpoints stay, so that a fine-tuning can be resumed.",
+    question="It ends without a result. Its checkpoints stay, so that a fine-tuning can be resumed.",
     yes="Cancel the job",
+    done="It is being cancelled; what it computes just now ends first.",
 )
 REMOVE = Action(name="Remove from queue", icon="o_close", do=submit.cancel, done="Removed from the queue.")
 RESUME = Action(
@@ -62,12 +63,12 @@ GO_ON = Action(
     do=submit.run_on,
     done="It is in the queue and goes on where it stopped.",
 )
-CANCEL_WHOLE = replace(CANCEL, question="It ends at once and gives no result; what it has written goes.")
+CANCEL_WHOLE = replace(CANCEL, question="It ends without a result; what it has written goes.")
 CANCEL_KEEPING = replace(
-    CANCEL, question="It ends at once and gives no result. What it has fetched so far stays, so that it can go on."
+    CANCEL, question="It ends without a result. What it has fetched so far stays, so that it can go on."
 )
 CANCEL_QUANTIZING = replace(
-    CANCEL, question="It ends at once and gives no result. The files that are whole stay, so that it can go on."
+    CANCEL, question="It ends without a result. The files that are whole stay, so that it can go on."
 )
 SAVE = Action(
     name="Save a checkpoint now",
