@@ -41,7 +41,7 @@ __all__ = [
 Verdict = Literal["fits", "tight", "does_not_fit", "unknown"]
 MARGIN = 0.15
 
-_TRAINING_BYTES = 560_000_000
+_WITH_MORE_BYTES = 560_000_000
 _TRANSFORMERS_BYTES = 430_000_000
 _TORCH_BYTES = 250_000_000
 _COPYING_KINDS = ("bring_in", "download", "bundle", "open_bundle")
@@ -172,10 +172,12 @@ def _program(spec: AnySpec, is_gpu: bool) -> Term:
     if spec.kind == "convert":
         return Term(name="Program", bytes=_TORCH_BYTES, formula="about 0.25 GB", source="Measured: PyTorch alone.")
     if spec.kind == "finetune":
-        size, words, what = _TRAINING_BYTES, "about 0.56 GB", "torch, trl, peft"
+        size, what = _WITH_MORE_BYTES, "torch, trl, peft"
+    elif isinstance(spec, QuantizeSpec) and not all(METHODS[method].streams for method in spec.methods):
+        size, what = _WITH_MORE_BYTES, "torch, transformers, and what the method needs"
     else:
-        size, words, what = _TRANSFORMERS_BYTES, "about 0.43 GB", "torch, transformers"
-    return Term(name="Program", bytes=size, formula=words, source=f"Measured: {what}.")
+        size, what = _TRANSFORMERS_BYTES, "torch, transformers"
+    return Term(name="Program", bytes=size, formula=f"about {size / 1e9:.2f} GB", source=f"Measured: {what}.")
 
 
 def _beside_gpu(spec: AnySpec, weights: Weights) -> list[Term]:
