@@ -151,7 +151,8 @@ class JobView:
         self._once(self._in_use, (job.id, str(record.in_use)), lambda: _draw_in_use(in_use_text(record.in_use)))
         self._show_machine(job, feed)
         self._log.show(feed.log, _NO_LOG.get(job.state, "Nothing was printed."))
-        has_loss = bool(record.metrics.get("loss")) or job.kind == "finetune"
+        may_come = job.kind == "finetune" and record.end is None
+        has_loss = bool(record.metrics.get("loss")) or may_come
         self._loss.set_visibility(has_loss)
         self._machine_charts.set_wide(not has_loss)
         self._charts.classes(add=_TALL if has_loss else "shrink-0", remove="shrink-0" if has_loss else _TALL)

@@ -1,5 +1,6 @@
 """The Jobs tab over real job folders and a real index: what it shows and what its buttons do."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,7 @@ async def test_the_running_job_is_shown_with_its_figures(user: User, state: Wind
     await user.should_see("of 903", retries=PATIENT)
     for text in ("62 %", "18 min left", "Evaluation loss", "Learning rate", "tokens/s", "Last checkpoint"):
         await user.should_see(text)
+    await user.should_see(marker="curve")
     await user.should_see("3 rows cannot be read and are left out (lines 118, 902, 1440).")
     for name in ("Pause", "Stop and save", "Cancel"):
         await user.should_see(kind=ui.button, content=name)
@@ -126,6 +128,20 @@ async def test_a_failed_job_says_why_and_what_to_do(user: User, state: WindowSta
     await user.should_see(job.hint)
     await user.should_see(kind=ui.button, content="Copy report")
     await user.should_not_see(kind=ui.button, content="Resume from checkpoint")  # it had none yet
+
+
+async def test_without_a_step_an_ended_job_has_no_empty_chart(
+    user: User, state: WindowState, jobs: dict[str, Job]
+) -> None:
+    job = jobs["gsm8k-smollm-lr3"]
+    await opened(user, state, job)
+    await user.should_see(marker="curve", retries=PATIENT)
+    events = paths.jobs_dir() / job.id / "events.jsonl"
+    lines = [line for line in events.read_text().splitlines(keepends=True) if json.loads(line)["kind"] != "metric"]
+    events.write_text("".join(lines))
+    await opened(user, state, job)
+    await user.should_see(job.hint, retries=PATIENT)
+    await user.should_not_see(marker="curve", retries=PATIENT)
 
 
 async def test_an_interrupted_job_goes_on_from_its_checkpoint(
