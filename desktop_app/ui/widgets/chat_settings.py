@@ -104,7 +104,7 @@ class ChatSettings:
         self.engine.set_visibility(any(map(self._is_gguf, self.session.conversation.speakers)))
         many = len(self.session.conversation.speakers) > 1
         self.comparing.set_visibility(many)
-        self.more.set_visibility(len(self.session.conversation.speakers) < MOST_COLUMNS and bool(options))
+        self.more.set_visibility(len(speakers) < MOST_COLUMNS and bool(self._others()))
 
     def _draw_memory(self) -> None:
         with ui.row().classes("w-full no-wrap items-start gap-2") as self.memory_row:
@@ -176,12 +176,15 @@ class ChatSettings:
             self._set(speakers)
 
     def _add(self) -> None:
-        speakers = list(self.session.conversation.speakers)
-        free = [key for key in self._options if spoken(key) not in speakers]
+        speakers, free = list(self.session.conversation.speakers), self._others()
         last = speakers[-1] if speakers else None
         twin = key_of(last.model_copy(update={"adapter": False})) if last is not None else ""
         if free:
             self._set([*speakers, spoken(twin if twin in free else free[0])])
+
+    def _others(self) -> list[str]:
+        """Models that are known and not chosen yet."""
+        return [key for key in self._options if spoken(key) not in self.session.conversation.speakers]
 
     def _drop(self, column: int) -> None:
         self._set([each for place, each in enumerate(self.session.conversation.speakers) if place != column])
