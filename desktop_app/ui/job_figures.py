@@ -126,6 +126,8 @@ def headline(job: Job, share: float | None, eta_s: float | None, now_s: float) -
         big = percent_text(share) if share is not None else "Starting"
         if job.state is JobState.PAUSED:
             return big, "paused", ""
+        if share == 1:
+            return "Finishing", "", ""  # what is written is looked at, which can take as long
         return big, "", f"done at about {clock_text(now_s + eta_s)}" if eta_s and share is not None else ""
     took = duration_text(job.duration_s)
     return job.state.value.capitalize(), f"after {took}" if took else "", clock_text(job.ended) if job.ended else ""

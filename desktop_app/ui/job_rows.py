@@ -148,7 +148,9 @@ def _progress_text(job: Job, share: float | None) -> str:
             return "Waiting"
         case JobState.RUNNING | JobState.PAUSED:
             text = "" if share is None else percent_text(share)
-            return f"Paused {text}".strip() if job.state is JobState.PAUSED else text or job.stage or "Starting"
+            if job.state is JobState.PAUSED:
+                return f"Paused {text}".strip()
+            return job.stage or "Finishing" if share == 1 else text or job.stage or "Starting"
         case _:
             return job.state.value.capitalize()
 

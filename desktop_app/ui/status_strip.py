@@ -116,6 +116,8 @@ def progress_text(job: Job) -> str:
     share = f"{100 * done:.0f} %"
     if job.state is JobState.PAUSED:
         return f"paused at {share}"
+    if done == 1:
+        return job.stage or "Finishing"
     left = time_left_text(job.eta_s)
     return f"{share} · {left}" if left else share
 

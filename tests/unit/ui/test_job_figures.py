@@ -96,6 +96,8 @@ def test_how_it_stands() -> None:
     assert headline(replace(PLAIN, state=JobState.QUEUED), None, None, 0)[0] == "Queued"
     assert headline(PLAIN, None, None, 0) == ("Starting", "", "")
     assert headline(PLAIN, 0.62, None, 0) == ("62 %", "", "")
+    assert headline(PLAIN, 1.0, None, 0) == ("Finishing", "", "")
+    assert headline(replace(PLAIN, state=JobState.PAUSED), 1.0, None, 0)[0] == "100 %"
     ended = replace(PLAIN, state=JobState.FAILED, started=0.0, ended=120.0)
     assert headline(ended, 0.3, None, 0)[:2] == ("Failed", "after 2 min")
 

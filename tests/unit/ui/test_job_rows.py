@@ -92,6 +92,8 @@ def test_the_queue_shows_work_then_waiting_then_the_newest_ends() -> None:
         (JobState.RUNNING, {}, "Starting"),
         (JobState.RUNNING, {"stage": "Loading the model"}, "Loading the model"),
         (JobState.RUNNING, {"done": 62, "total": 100}, "62 %"),
+        (JobState.RUNNING, {"done": 100, "total": 100}, "Finishing"),
+        (JobState.RUNNING, {"done": 100, "total": 100, "stage": "Loading the result"}, "Loading the result"),
         (JobState.PAUSED, {"done": 62, "total": 100}, "Paused 62 %"),
         (
             JobState.PAUSED,
