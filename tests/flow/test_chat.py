@@ -14,6 +14,7 @@ from desktop_app.paths import demo_model
 from desktop_app.process import wait_until
 from desktop_app.services.chat import Chat, Question
 from desktop_app.services.client import CallCancelled
+from tests.fakes.own_children import own_children
 
 DEMO = Speaker(model=str(demo_model()))
 TURNS = (Turn(role="user", text="Who lives in Lindow?"),)
@@ -87,7 +88,7 @@ def _a_question_that_waits_is_stopped_alone(chat: Chat) -> None:
 
 
 def _workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "chat" in child.cmdline()]
+    return own_children("chat")
 
 
 def _worker() -> psutil.Process:

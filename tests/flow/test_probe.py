@@ -12,14 +12,14 @@ from desktop_app.os_lock import OsLock
 from desktop_app.process import wait_until
 from desktop_app.services.client import CallCancelled
 from desktop_app.services.probe import Prober
+from tests.fakes.own_children import own_children
 from tests.flow.bench import Bench
 
 SPEC = FinetuneSpec(model=str(paths.demo_model()), data=str(paths.demo_data()), device="cpu", threads=1)
 
 
 def _processes() -> list[psutil.Process]:
-    children = psutil.Process().children()
-    return [child for child in children if child.status() != "zombie" and "probe" in child.cmdline()]
+    return own_children("probe")
 
 
 @pytest.mark.usefixtures("data_dir")

@@ -24,6 +24,7 @@ from desktop_app.workers.reload_check import WrittenCopy, reloaded
 from desktop_app.workers.reporter import Reporter
 from desktop_app.workers.run import run_worker
 from desktop_app.workers.tensor_source import TensorSource
+from tests.fakes.own_children import own_children
 from tests.workers.running import DEMO_MODEL, Ran, new_job, quantization, run_job, when
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -91,7 +92,7 @@ def test_a_process_that_the_system_ends_for_its_memory_takes_no_job_along(
 ) -> None:
     copy = written_copy(quantized["nf4"].result, "nf4")
     assert reloaded(copy, reporter)["reload"].startswith("loads completely in a process of its own")
-    openers = [each for each in psutil.Process().children() if "copy_opening" in each.cmdline()]
+    openers = own_children("copy_opening")
     assert len(openers) == 1
     openers[0].kill()
     said = reloaded(copy, reporter)["reload"]
@@ -134,5 +135,5 @@ def test_cancelled_while_a_copy_is_opened_nothing_goes_on(tmp_path: Path) -> Non
     ran = Ran(job, run_worker(job.path))
     watch.join()
     assert (ran.code, ran.last.kind) == (130, "cancelled")
-    assert [each for each in psutil.Process().children() if "copy_opening" in each.cmdline()] == []
+    assert own_children("copy_opening") == []
     assert not (job.path / "result").exists()

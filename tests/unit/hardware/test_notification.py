@@ -6,13 +6,13 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from desktop_app.errors import StorageError
 from desktop_app.hardware.notification import notification_commands, notify
 from desktop_app.hardware.opener import reveal
 from desktop_app.process import reap
+from tests.fakes.own_children import own_children
 
 NASTY = "'; Remove-Item x; ' <b>$(touch canary)</b> \"`touch canary`\" ü"
 posix_only = pytest.mark.skipif(os.name == "nt", reason="puts shell scripts in the programs' place")
@@ -91,9 +91,8 @@ def test_a_file_manager_that_stays_open_does_not_hold_up_the_window(programs: Pa
     start = time.monotonic()
     reveal(tmp_path)
     assert time.monotonic() - start < 30
-    for child in psutil.Process().children():
-        if child.cmdline() == ["sleep", "60"]:
-            child.kill()
+    for child in own_children("sleep"):
+        child.kill()
     reap()
 
 
