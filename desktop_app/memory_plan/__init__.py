@@ -182,9 +182,7 @@ def _program(spec: AnySpec, is_gpu: bool) -> Term:
 
 def _beside_gpu(spec: AnySpec, weights: Weights) -> list[Term]:
     """What a job on the GPU holds in RAM: its program, and each tensor for a moment on its way to the GPU."""
-    largest = max((each.out * each.into for each in weights.shape.matrices), default=0)
-    table = weights.shape.vocab_size * weights.shape.hidden_size
-    tensor = max(largest, table) * weights.width
+    tensor = weights.largest * weights.width
     parts = [
         Term(name="Program", bytes=_GPU_PROGRAM_BYTES, formula="about 2.5 GB with CUDA's libraries", source=UNCHECKED),
         Term(name="Loading", bytes=tensor, formula="the largest tensor on its way to the GPU", source=UNCHECKED),

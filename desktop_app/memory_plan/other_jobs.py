@@ -3,10 +3,9 @@
 from desktop_app.domain.convert_spec import ConvertSpec
 from desktop_app.domain.evaluate_spec import EvaluateSpec
 from desktop_app.domain.export_spec import ExportSpec
-from desktop_app.domain.model_facts import ModelFacts, ModelShape
+from desktop_app.domain.model_facts import ModelFacts
 from desktop_app.domain.quantize_method import METHODS
 from desktop_app.domain.quantize_spec import QuantizeSpec
-from desktop_app.domain.quantized_size import linear_layers
 from desktop_app.domain.spec import AnySpec
 
 from .awq import awq_terms
@@ -75,24 +74,18 @@ def _export(spec: ExportSpec, weights: Weights) -> list[Term]:
 
 def _read_back(weights: Weights) -> Term:
     """What transformers holds beside the model while it reads a GGUF file: a tensor unpacked, and on its way."""
-    shape = weights.shape
-    largest = max(
-        shape.vocab_size * shape.hidden_size, max((each.out * each.into for each in shape.matrices), default=0)
-    )
-    formula = f"3 × the largest tensor, {largest:,} weights × 4 bytes"
-    return Term(name="Reading back", bytes=3 * largest * 4, formula=formula, source=_COUNTED)
+    formula = f"3 × the largest tensor, {weights.largest:,} weights × 4 bytes"
+    return Term(name="Reading back", bytes=3 * weights.largest * 4, formula=formula, source=_COUNTED)
 
 
 def _opening(weights: Weights) -> Term:
     """The process that opens a finished copy takes at least this, and no more where there is no more."""
-    shape = weights.shape
-    layer = _layer_weights(shape)
     process = _OPENING_GPU_BYTES if weights.is_gpu else _OPENING_BYTES
     return Term(
         name="Check",
-        bytes=process + layer * weights.width,
-        formula=f"a second process, about {process / 1e9:.1f} GB, with one layer at a time, {layer:,} weights × "
-        f"{weights.width} bytes; with the whole copy where that much is free",
+        bytes=process + weights.layer * weights.width,
+        formula=f"a second process, about {process / 1e9:.1f} GB, with one layer at a time, {weights.layer:,} weights "
+        f"× {weights.width} bytes; with the whole copy where that much is free",
         source=UNCHECKED if weights.is_gpu else _STREAMED,
     )
 
@@ -108,10 +101,6 @@ def _quantize(spec: QuantizeSpec, facts: ModelFacts, weights: Weights) -> list[T
     if "onnx_int8" in spec.methods and not weights.is_gpu:
         found.append(_onnx(weights))
     return max(found, key=_size)
-
-
-def _layer_weights(shape: ModelShape) -> int:
-    return sum(each.weights for each in linear_layers(shape)) // max(1, shape.layers)
 
 
 def _size(terms: list[Term]) -> int:
@@ -137,7 +126,7 @@ def _streamed(spec: QuantizeSpec, weights: Weights, copies: int) -> list[Term]:
         _opening(weights),
     ]
     if spec.importance_matrix:
-        layer = _layer_weights(shape)
+        layer = weights.layer
         tokens = 8 * 512
         values = tokens * (4 * shape.intermediate_size + 6 * shape.hidden_size)
         terms.append(

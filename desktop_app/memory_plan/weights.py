@@ -18,6 +18,17 @@ class Weights:
         self.total = dense_parameters(facts.shape) + facts.parameters if facts.kind == "adapter" else facts.parameters
         self._beside = min(self.total, embedding_weights(facts.shape) + _norms(facts.shape))
 
+    @property
+    def layer(self) -> int:
+        """Weights of one layer's linear layers, on average."""
+        return sum(each.weights for each in linear_layers(self.shape)) // max(1, self.shape.layers)
+
+    @property
+    def largest(self) -> int:
+        """Weights of the largest tensor."""
+        table = self.shape.vocab_size * self.shape.hidden_size
+        return max([table, *(each.out * each.into for each in self.shape.matrices)])
+
     def plain(self) -> list[Term]:
         """The model as it is."""
         if self.is_quantized:

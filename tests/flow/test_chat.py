@@ -60,7 +60,7 @@ def test_an_answer_streams_is_stopped_and_survives_the_end_of_its_process(chat: 
     _a_question_that_waits_is_stopped_alone(chat)
 
     chat.free()
-    assert chat.loaded is None and wait_until(lambda: not _workers(), 10)
+    assert chat.loaded is None and wait_until(lambda: not own_children("chat"), 10)
 
 
 def _a_question_that_waits_is_stopped_alone(chat: Chat) -> None:
@@ -87,10 +87,6 @@ def _a_question_that_waits_is_stopped_alone(chat: Chat) -> None:
     assert isinstance(found[0], CallCancelled)
 
 
-def _workers() -> list[psutil.Process]:
-    return own_children("chat")
-
-
 def _worker() -> psutil.Process:
-    (found,) = _workers()
+    (found,) = own_children("chat")
     return found

@@ -1,6 +1,5 @@
 """The process of the short measurement: stopped, killed for want of memory, kept apart from jobs."""
 
-import psutil
 import pytest
 
 from desktop_app import paths
@@ -18,10 +17,6 @@ from tests.flow.bench import Bench
 SPEC = FinetuneSpec(model=str(paths.demo_model()), data=str(paths.demo_data()), device="cpu", threads=1)
 
 
-def _processes() -> list[psutil.Process]:
-    return own_children("probe")
-
-
 @pytest.mark.usefixtures("data_dir")
 def test_it_is_stopped_at_once_and_an_end_for_want_of_memory_is_an_answer() -> None:
     prober = Prober()
@@ -35,8 +30,8 @@ def test_it_is_stopped_at_once_and_an_end_for_want_of_memory_is_an_answer() -> N
         prober.probe(SPEC, [], stop)
     assert seen == ["Reading the data"]
     with pytest.raises(MemoryShortage, match="does not fit"):
-        prober.probe(SPEC, [], lambda stage: _processes()[0].kill())
-    assert not _processes()
+        prober.probe(SPEC, [], lambda stage: own_children("probe")[0].kill())
+    assert not own_children("probe")
 
 
 def test_no_job_starts_beside_it_and_it_does_not_start_beside_a_job(bench: Bench) -> None:

@@ -20,6 +20,7 @@ from desktop_app.errors import DataError, ModelError, ServiceError
 from desktop_app.process import wait_until
 from desktop_app.services.client import CallCancelled, Service
 from tests.fakes.model_files import write_json, write_llama
+from tests.fakes.own_children import own_children
 
 ROOT = Path(__file__).resolve().parents[2]
 posix_only = pytest.mark.skipif(os.name == "nt", reason="stops a process by a signal")
@@ -43,15 +44,8 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
 
 
 def _helpers() -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process().children():
-        try:
-            words = child.cmdline()  # a worker that ran in this process keeps one too, until the end
-            if "--service" in words and "copy_opening" not in words and child.status() != psutil.STATUS_ZOMBIE:
-                found.append(child)
-        except psutil.Error:
-            continue
-    return found
+    openers = own_children("copy_opening")  # a worker that ran in this process keeps one, until the end
+    return [child for child in own_children("--service") if child not in openers]
 
 
 def test_a_model_is_described_and_errors_cross_in_words(service: Callable[[str], Service], tmp_path: Path) -> None:
